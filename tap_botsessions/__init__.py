@@ -1,0 +1,1 @@
+"""Singer tap for chatbot analytics from Avaamo and Kore.ai."""

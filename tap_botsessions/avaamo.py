@@ -1,0 +1,316 @@
+"""Avaamo: user sessions, messages and usage of agents.
+
+Source: Avaamo Platform API documentation, Analytics API, the pages User sessions,
+Messages and Usage.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from requests.auth import AuthBase
+from typing_extensions import override
+
+from tap_botsessions.errors import IncompleteError
+from tap_botsessions.reader import Page, Taken, drive, take
+from tap_botsessions.records import (
+    Columns,
+    Row,
+    instant,
+    integer,
+    mapping,
+    number,
+    require,
+    sequence,
+    shape,
+    text,
+)
+from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
+from tap_botsessions.stream import BotStream
+from tap_botsessions.transport import Request, Transport
+from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from requests import PreparedRequest
+    from singer_sdk import Tap
+
+    from tap_botsessions.errors import BotError
+    from tap_botsessions.reader import Reading
+    from tap_botsessions.settings import Config
+    from tap_botsessions.windows import Window
+
+
+class AccessToken(AuthBase):
+    """Signs a request with a user's access token."""
+
+    def __init__(self, token: str) -> None:
+        """Keep the token."""
+        self._token = token
+
+    @override
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        r.headers["access-token"] = self._token
+        return r
+
+
+def connect(config: Config) -> Transport:
+    """A transport to the Avaamo instance that is configured, if any."""
+    return Transport(
+        base_url=base_url(config.get("avaamo_base_url") or ""),
+        user_agent=user_agent(config),
+        timeout=config["request_timeout_seconds"],
+        retries=config["max_retries"],
+        secrets=secrets(config),
+    )
+
+
+class AvaamoStream(BotStream):
+    """A stream of Avaamo's: one endpoint of the analytics API.
+
+    Attributes:
+        endpoint: The last part of the path.
+    """
+
+    bot_key = "agent_id"
+    endpoint: ClassVar[str]
+
+    def __init__(
+        self,
+        tap: Tap,
+        transport: Transport,
+        failures: list[BotError],
+    ) -> None:
+        """Prepare to read the agents that are configured, by a transport."""
+        super().__init__(tap, agent_ids(tap.config), failures)
+        self.transport = transport
+        self._auth = AccessToken(tap.config.get("avaamo_access_token") or "")
+
+    def request(self, agent: str, params: Mapping[str, str | int]) -> Request:
+        """A request to this stream's endpoint."""
+        return Request(
+            method="GET",
+            path=f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}",
+            what=self.what(agent),
+            auth=self._auth,
+            params=params,
+        )
+
+
+class AvaamoListStream(AvaamoStream):
+    """A stream whose records are the entries of a paged list.
+
+    Attributes:
+        columns: The columns by the fields of an entry.
+        identity: The field that tells entries of one agent and instant apart.
+    """
+
+    replication_key = "timetoken"
+    columns: ClassVar[Columns]
+    identity: ClassVar[str]
+
+    @override
+    def take(
+        self,
+        bot: str,
+        window: Window,
+        seen: dict[tuple[str, ...], Row],
+    ) -> Reading:
+        return take(lambda part: [_Entries(self, bot, part)], window, seen)
+
+    @override
+    def to_bookmark(self, instant: datetime) -> float:
+        return instant.timestamp()
+
+    def row(self, agent: str, entry: Mapping[str, Any]) -> Row:
+        """The row that an entry makes."""
+        record = {"agent_id": agent, **shape(entry, self.columns)}
+        identity, _ = self.columns[self.identity]
+        fields = {identity: self.identity, "timetoken": "created_at"}
+        require(record, self.what(agent), **fields)
+        time = parse_instant(record["timetoken"])
+        record["created_at"] = to_rfc3339(time)
+        return Row((record[identity], record["created_at"]), time, record)
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The entries of one agent in one window; a position is a page's number."""
+
+    stream: AvaamoListStream
+    agent: str
+    window: Window
+    first: int = 1
+
+    def fetch(self, position: int) -> Page:
+        # The bounds are whole seconds, the unit being UNIX epoch time, and a second
+        # wider where the list may exclude its start: no page says whether it does.
+        params = {
+            "page": position,
+            "per_page": self.stream.config["avaamo_page_size"],
+            "from_timetoken": math.floor(self.window.start.timestamp()) - 1,
+            "to_timetoken": math.ceil(self.window.end.timestamp()),
+        }
+        request = self.stream.request(self.agent, params)
+        page = self.stream.transport.fetch(request, partial(self._page, position))
+        self.stream.hold_to(self.window, self.agent, page.rows)
+        return page
+
+    def ahead(self, first: Page) -> range:
+        pages = math.ceil(first.total / first.received) if first.received else 0
+        return range(2, pages + 1)
+
+    def _page(self, position: int, body: Mapping[str, Any]) -> Page:
+        rows = [self.stream.row(self.agent, entry) for entry in body["entries"]]
+        return Page(
+            rows,
+            received=len(rows),
+            total=integer(body["total_entries"]),
+            more=position < integer(body["total_pages"]),
+            following=position + 1,
+        )
+
+
+def epoch(value: object) -> float:
+    """UNIX epoch seconds; integers in some of Avaamo's samples, floats in others."""
+    seconds = number(value)
+    parse_instant(seconds)
+    return seconds
+
+
+def user(value: object) -> dict[str, Any]:
+    """A message's user: names come as integers too, and either field may be missing."""
+    return {
+        name: text(item) if isinstance(item, int | float) else item
+        for name, item in mapping(value).items()
+    }
+
+
+class AvaamoSessions(AvaamoListStream):
+    """User sessions; the page gives them no id of their own."""
+
+    name = "avaamo_sessions"
+    endpoint = "sessions.json"
+    primary_keys = ("agent_id", "layer_id", "created_at")
+    identity = "layer_id"
+    columns: ClassVar[Columns] = {
+        "layer_id": ("layer_id", text),
+        "created_at": ("timetoken", epoch),
+        "first_name": ("first_name", text),
+        "last_name": ("last_name", text),
+    }
+
+
+class AvaamoMessages(AvaamoListStream):
+    """Messages of users, with the intent that each was matched to."""
+
+    name = "avaamo_messages"
+    endpoint = "messages.json"
+    primary_keys = ("agent_id", "message_uuid")
+    identity = "message_uuid"
+    columns: ClassVar[Columns] = {
+        "message_uuid": ("message_uuid", text),
+        "created_at": ("timetoken", epoch),
+        "content": ("content", text),
+        "score": ("score", number),
+        "intent_type": ("intent_type", text),
+        "intent_name": ("intent_name", text),
+        "channel_name": ("channel_name", text),
+        "user": ("user", user),
+    }
+
+
+class AvaamoUsage(AvaamoStream):
+    """Usage of an agent on a calendar day, read by a request for each day.
+
+    A request for more days would be answered by nine slices of equal length.
+    """
+
+    name = "avaamo_usage"
+    endpoint = "usage.json"
+    primary_keys = ("agent_id", "date")
+    replication_key = "date"
+    columns: ClassVar[Columns] = {
+        "start_time": ("start_time", instant),
+        "end_time": ("end_time", instant),
+        "session_count": ("session_count", integer),
+        "messages_count": ("messages_count", integer),
+        "unhandled_messages_count": ("unhandled_messages_count", integer),
+        "successful_responses_count": ("successful_responses_count", integer),
+        "ambiguous_messages_count": ("ambiguous_messages_count", integer),
+        "interventions_count": ("interventions_count", integer),
+        "success_rate_count": ("success_rate_count", integer),
+        "success_rate": ("success_rate", number),
+        "previous_interval_stats": ("previous_interval_stats", mapping),
+        "stats": ("stats", sequence),
+    }
+
+    @property
+    def utc_offset(self) -> timedelta:
+        """How far east of UTC a day begins."""
+        return timedelta(seconds=self.config["avaamo_utc_offset"])
+
+    @override
+    def read(self, bot: str, span: Window) -> Iterator[Taken]:
+        for window in cut_days(span, self.utc_offset):
+            yield drive(self.take(bot, window, {}))
+
+    @override
+    def take(
+        self,
+        bot: str,
+        window: Window,
+        seen: dict[tuple[str, ...], Row],
+    ) -> Reading:
+        [page] = yield [lambda: self._fetch(bot, window)]
+        return Taken(window, page.rows)
+
+    @override
+    def to_bookmark(self, instant: datetime) -> str:
+        return self._day(instant).isoformat()
+
+    @override
+    def from_bookmark(self, value: object) -> datetime:
+        return midnight(date.fromisoformat(str(value)), self.utc_offset)
+
+    def _day(self, instant: datetime) -> date:
+        return instant.astimezone(timezone(self.utc_offset)).date()
+
+    def _fetch(self, agent: str, window: Window) -> Page:
+        day = self._day(window.start)
+        # All three parameters are sent: a default that the server fills in follows its
+        # own time zone.
+        params: dict[str, str | int] = {
+            "from_date": f"{day:%d/%m/%Y}",
+            "to_date": f"{day:%d/%m/%Y}",
+            "utc_offset": self.config["avaamo_utc_offset"],
+        }
+        request = self.request(agent, params)
+        page = self.transport.fetch(request, partial(self._page, agent, day))
+        [row] = page.rows
+        if row.time != window.start:
+            msg = (
+                f"{self.what(agent)}: asked for {day}, the server told of a day that "
+                f"begins at {row.record['start_time']}; check avaamo_utc_offset"
+            )
+            raise IncompleteError(msg)
+        return page
+
+    def _page(self, agent: str, day: date, body: Mapping[str, Any]) -> Page:
+        stats = {name: body[name] for name in body.keys() - {"aggregate_stats"}}
+        record = {
+            "agent_id": agent,
+            "date": day.isoformat(),
+            "utc_offset": self.config["avaamo_utc_offset"],
+            **shape({**stats, **body["aggregate_stats"]}, self.columns),
+        }
+        require(record, self.what(agent), start_time="start_time")
+        row = Row((record["date"],), parse_instant(record["start_time"]), record)
+        return Page([row], received=1, total=1, more=False, following=1)

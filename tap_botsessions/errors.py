@@ -1,0 +1,27 @@
+"""What can go wrong with one bot, told in a line that says what to do."""
+
+from __future__ import annotations
+
+
+class BotError(Exception):
+    """One bot or agent can't be read on; the others can.
+
+    The message says what was asked, what came, and what to check. It holds no secret,
+    no text of a message and no e-mail address.
+    """
+
+
+class RequestError(BotError):
+    """A request failed for good: refused, or in vain as often as it may be retried."""
+
+
+class RecordError(BotError):
+    """The vendor sent a record without its key or its time."""
+
+
+class IncompleteError(BotError):
+    """A window could not be read whole: the records don't add up to the count."""
+
+
+class BookmarkError(BotError):
+    """The state holds a bookmark that is no instant."""

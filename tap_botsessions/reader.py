@@ -1,0 +1,239 @@
+"""Reading windows whole: pages, verification against the vendor's count, re-reads.
+
+The functions here do no I/O. They are generators that yield batches of requests, each a
+function without arguments that fetches one page, and are sent the pages. Whoever drives
+them decides when, where and how many at a time the requests are made.
+
+Why a window can be trusted: an attempt to read it counts only if the vendor's count
+stood still from the first page to the last, as many records came as were counted, and
+no key came on two pages. A list that moved under the paging breaks one of the three. It
+is read again, and what was seen in earlier attempts is kept, since records can also
+leave a list. Where a list won't stand still, its window is narrowed, in the end to a
+single page, which can't be torn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tap_botsessions.errors import IncompleteError
+from tap_botsessions.windows import Window, narrowed
+
+if TYPE_CHECKING:
+    from tap_botsessions.records import Row
+
+ROWS = 5_000
+"""A window is narrowed until the vendor counts no more records in it than this."""
+
+ATTEMPTS = 3
+"""How often a list that moves is read before its window is narrowed."""
+
+
+class Page(NamedTuple):
+    """One page of a list, and what the vendor said of the list at that moment.
+
+    Attributes:
+        rows: The records, typed.
+        received: How many records came, those of no interest included.
+        total: How many records the vendor counts in the whole list.
+        more: Whether the vendor says that further pages follow.
+        following: The position of the next page, going on from what came.
+    """
+
+    rows: list[Row]
+    received: int
+    total: int
+    more: bool
+    following: int
+
+
+class Listing(Protocol):
+    """A list in one window of time, served page by page at numbered positions."""
+
+    @property
+    def first(self) -> int:
+        """The position of the first page."""
+
+    def fetch(self, position: int) -> Page:
+        """Fetch the page at a position."""
+
+    def ahead(self, first: Page) -> Iterable[int]:
+        """The positions of the other pages, as far as the first page can tell."""
+
+
+Fetch = Callable[[], Page]
+Listings = Callable[[Window], Sequence[Listing]]
+"""The lists that make up a window, more than one where the vendor wants it so."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A window that was read whole.
+
+    Attributes:
+        window: The window, or the leading part of it that was taken.
+        rows: Its rows, in order of time, each key once.
+        beyond: Rows that were seen on the way and lie after the window, by key.
+        total: How many records the vendor counted.
+    """
+
+    window: Window
+    rows: list[Row]
+    beyond: dict[tuple[str, ...], Row] = field(default_factory=dict)
+    total: int = 0
+
+
+Reading = Generator[Sequence[Fetch], Sequence[Page], Taken]
+
+
+class _TooManyError(Exception):
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.total = total
+
+
+class _MovedError(Exception):
+    """The list did not stand still in any attempt."""
+
+
+def take(
+    listings: Listings,
+    window: Window,
+    seen: dict[tuple[str, ...], Row],
+    max_rows: int = ROWS,
+) -> Reading:
+    """Take a window whole, or a leading part of it where it holds too much.
+
+    Args:
+        listings: Makes the lists of a window.
+        window: The window.
+        seen: Rows that earlier readings saw in the window or after it, by key.
+        max_rows: More than this are not taken at once.
+
+    Returns:
+        What was taken. What remains of the window is the caller's to ask for.
+
+    Raises:
+        IncompleteError: The records don't add up to the vendor's count.
+    """
+    union = dict(seen)
+    while True:
+        try:
+            total = yield from _take_all(listings(window), union, max_rows)
+        except _TooManyError as error:
+            part = narrowed(window, 0.9 * max_rows / error.total)
+            max_rows = max_rows if part else error.total
+        except _MovedError as error:
+            part = narrowed(window, 0.5)
+            if part is None:
+                raise IncompleteError(str(error)) from error
+        else:
+            return _taken(window, union, total)
+        window = part or window
+
+
+def _taken(window: Window, union: dict[tuple[str, ...], Row], total: int) -> Taken:
+    rows = sorted(
+        (row for row in union.values() if row.time in window),
+        key=lambda row: (row.time, row.key),
+    )
+    beyond = {key: row for key, row in union.items() if row.time >= window.end}
+    return Taken(window, rows, beyond, total)
+
+
+def _take_all(
+    listings: Sequence[Listing],
+    union: dict[tuple[str, ...], Row],
+    max_rows: int,
+) -> Generator[Sequence[Fetch], Sequence[Page], int]:
+    total = 0
+    for listing in listings:
+        total += yield from _take_list(listing, union, max_rows)
+    return total
+
+
+def _take_list(
+    listing: Listing,
+    union: dict[tuple[str, ...], Row],
+    max_rows: int,
+) -> Generator[Sequence[Fetch], Sequence[Page], int]:
+    for _ in range(ATTEMPTS):
+        pages = yield from _read_pages(listing, max_rows)
+        for page in pages:
+            union.update((row.key, row) for row in page.rows)
+        flaw = _flaw(pages)
+        if flaw is None:
+            return pages[-1].total
+    msg = (
+        f"{flaw}, {ATTEMPTS} times in a row and down to a second; the window is not "
+        f"emitted, so that no record is lost in silence"
+    )
+    raise _MovedError(msg)
+
+
+def _read_pages(
+    listing: Listing,
+    max_rows: int,
+) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
+    """Walk a list from page to page; the pages that the first one foretells at once."""
+    [page] = yield [_fetch(listing, listing.first)]
+    if page.total > max_rows:
+        raise _TooManyError(page.total)
+    positions = list(listing.ahead(page))
+    foretold = yield [_fetch(listing, position) for position in positions]
+    at_hand = dict(zip(positions, foretold, strict=True))
+    pages = [page]
+    received = page.received
+    while (
+        page.received
+        and received < 2 * page.total + 1
+        and (received < page.total or page.more)
+    ):
+        if page.following not in at_hand:
+            [at_hand[page.following]] = yield [_fetch(listing, page.following)]
+        page = at_hand[page.following]
+        pages.append(page)
+        received += page.received
+    return pages
+
+
+def _fetch(listing: Listing, position: int) -> Fetch:
+    return lambda: listing.fetch(position)
+
+
+def _flaw(pages: Sequence[Page]) -> str | None:
+    """Why the pages can't be trusted to be the whole list, if so."""
+    totals = {page.total for page in pages}
+    if len(totals) > 1:
+        return f"the count moved from {pages[0].total} to {pages[-1].total}"
+    received = sum(page.received for page in pages)
+    if received != pages[0].total:
+        return f"{received} records came where {pages[0].total} were counted"
+    keys = [{row.key for row in page.rows} for page in pages]
+    if len(set().union(*keys)) != sum(map(len, keys)):
+        return "a record came on two pages"
+    return None
+
+
+def next_width(taken: Taken, asked: Window, widest: timedelta) -> timedelta:
+    """How wide the next window of a bot should be, from how dense the last one was."""
+    if taken.window.end < asked.end:
+        return taken.window.width
+    growth = min(0.9 * ROWS / max(len(taken.rows), 1), 2)
+    seconds = max(math.floor(asked.width.total_seconds() * growth), 1)
+    return min(timedelta(seconds=seconds), widest)
+
+
+def drive(reading: Reading) -> Taken:
+    """Make the requests of a reading one after another."""
+    try:
+        batch = next(reading)
+        while True:
+            batch = reading.send([fetch() for fetch in batch])
+    except StopIteration as stop:
+        taken: Taken = stop.value
+        return taken

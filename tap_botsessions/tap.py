@@ -1,0 +1,166 @@
+"""The tap: its settings, its streams, its command line and its exit code."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+from singer_sdk import Tap
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from typing_extensions import override
+
+from tap_botsessions import avaamo, kore, validation
+from tap_botsessions.errors import BotError
+from tap_botsessions.settings import SCHEMA, avaamo_configured, kore_configured
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import IO
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from tap_botsessions.stream import BotStream
+
+
+class TapBotsessions(Tap):
+    """Sessions, messages and usage of chatbots, from Avaamo and Kore.ai."""
+
+    name = "tap-botsessions"
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(SCHEMA)
+    message_writer_class = MsgSpecWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.DISCOVER,
+        TapCapabilities.STATE,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    @override
+    def __init__(self, **kwargs: Any) -> None:
+        self.failures: list[BotError] = []
+        super().__init__(**kwargs)
+
+    @override
+    def discover_streams(self) -> Sequence[BotStream]:
+        """The streams of the vendors that are configured; all if none is."""
+        is_avaamo = avaamo_configured(self.config)
+        is_kore = kore_configured(self.config)
+        streams: list[BotStream] = []
+        if is_avaamo or not is_kore:
+            instance = avaamo.connect(self.config)
+            streams += [
+                stream(self, instance, self.failures)
+                for stream in (
+                    avaamo.AvaamoSessions,
+                    avaamo.AvaamoMessages,
+                    avaamo.AvaamoUsage,
+                )
+            ]
+        if is_kore or not is_avaamo:
+            host = kore.connect(self.config)
+            streams.append(kore.KoreSessions(self, host, self.failures))
+        return streams
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        try:
+            validation.check_state(state)
+        except ValueError as error:
+            raise _refused(f"state: {error}") from error
+        super().load_state(state)
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check all settings in one go, and in words of our own.
+
+        A private name of the SDK's, since there is no other way to tell of all mistakes
+        at once, nor to keep jsonschema's messages, which quote secrets, out of the log.
+        """
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        # A null, as a default, means that the setting is not given.
+        self._config = {
+            name: value for name, value in self._config.items() if value is not None
+        }
+        problems = validation.complete(self._config, schema)
+        if problems and raise_errors:
+            raise _refused(*problems)
+        self._config = validation.usable(self._config, schema)
+        for line in validation.unknown(self._config, schema):
+            self.logger.warning("%s", line)
+        return problems
+
+    @classmethod
+    @override
+    def invoke(  # type: ignore[override]  # the SDK's own differs from its base, too
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: Any = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Run the command line; the exit code is 1 if a bot failed."""
+        if about:
+            cls.print_about(about_format)
+            return
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config,
+            state=_load(state, "state"),
+            catalog=_load(catalog, "catalog"),
+            parse_env_config=config.parse_env,
+        )
+        tap.sync_all()
+        if tap.failures:
+            for failure in tap.failures:
+                cls.logger.error("incomplete: %s", failure)
+            sys.exit(1)
+
+    @classmethod
+    @override
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> Any:
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError) as error:
+            msg = f"--config: {' '.join(value)} can't be read as JSON ({error})"
+            raise click.ClickException(msg) from error
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        try:
+            super().cb_test(ctx, param, value)
+        except ConfigValidationError as error:
+            raise click.ClickException("\n".join(error.errors)) from error
+        except BotError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _load(file: IO[str] | None, what: str) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        content = json.load(file)
+    except ValueError as error:
+        raise _refused(f"{what}: {file.name} is no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise _refused(f"{what}: {file.name} is no JSON object")
+    return content
+
+
+def _refused(*lines: str) -> ConfigValidationError:
+    msg = "Config validation failed"
+    return ConfigValidationError(msg, errors=list(lines))
