@@ -1,0 +1,1 @@
+"""The demo: simulator, tap and target-postgres, with nothing to set up."""

@@ -1,0 +1,1 @@
+"""Tests of the tap, of the simulator and of the demo."""
