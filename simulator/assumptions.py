@@ -1,0 +1,61 @@
+"""Switches for what the vendors' documents leave open."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+@dataclass
+class Assumptions:
+    """Every choice a client must not depend on; change them while it runs.
+
+    Attributes:
+        bounds: Which ends of a time window belong to it (both vendors):
+            ``closed`` from<=t<=to, ``half_open`` from<=t<to,
+            ``open_start`` from<t<=to.
+        extra_fields: Fields no page knows, put on every served record.
+        avaamo_order: Order of sessions and messages. ``shuffled`` is one
+            order as long as the window's rows stay the same, ``reshuffled``
+            another order at every request.
+        avaamo_over_maximum: What per_page above the documented 100 does.
+        avaamo_page_clamp: A maximum of per_page below the documented one.
+        avaamo_removed_dates: What the removed from_date and to_date do on
+            sessions and messages: be ignored, so that the default window of
+            three days applies, or be refused with 422.
+        kore_default_limit: Rows of a page where `limit` is missing.
+        kore_page_clamp: A maximum of `limit`; the live API showed none.
+        kore_short_pages: Every page after the first has a row less than asked.
+        kore_date_only_to: Whether a dateTo without a time means the start of
+            that day or takes the day in.
+    """
+
+    bounds: Literal["closed", "half_open", "open_start"] = "closed"
+    extra_fields: dict[str, Any] = field(default_factory=dict)
+    avaamo_order: Literal["descending", "ascending", "shuffled", "reshuffled"] = (
+        "descending"
+    )
+    avaamo_over_maximum: Literal["clamp", "422"] = "clamp"
+    avaamo_page_clamp: int | None = None
+    avaamo_removed_dates: Literal["ignore", "reject"] = "ignore"
+    kore_default_limit: int = 20
+    kore_page_clamp: int | None = None
+    kore_short_pages: bool = False
+    kore_date_only_to: Literal["start", "end"] = "end"
+
+    def window(self, start: Decimal | int, end: Decimal | int) -> tuple[int, int]:
+        """Return the first and the last millisecond of a window.
+
+        Args:
+            start: Lower end in epoch milliseconds, of any precision.
+            end: Upper end, likewise.
+        """
+        first = (
+            math.floor(start) + 1 if self.bounds == "open_start" else math.ceil(start)
+        )
+        last = math.ceil(end) - 1 if self.bounds == "half_open" else math.floor(end)
+        return first, last

@@ -1,0 +1,186 @@
+"""Avaamo's analytics API: sessions.json, messages.json and usage.json.
+
+Sources: the vendor's pages "User sessions", "Messages" and "Usage". The pages
+show the body of 422 only; the bodies of 401, 403 and 404 are assumptions.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from simulator.draws import dice
+from simulator.exchange import Call, RefusalError, Reply
+from simulator.timeline import SECOND, Stream
+from simulator.usage import usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.assumptions import Assumptions
+    from simulator.world import World
+
+DEFAULT_PER_PAGE = 25
+MAXIMUM_PER_PAGE = 100
+DEFAULT_DAYS = 3
+
+STREAMS: dict[str, Stream] = {
+    "sessions": "avaamo_sessions",
+    "messages": "avaamo_messages",
+}
+
+# Defaults of usage.json fall on midnights of US Pacific time, whatever the
+# utc_offset: inferred from the page's sample and a captured response.
+SERVER_ZONE = ZoneInfo("America/Los_Angeles")
+
+_REVERSED = {"error": "To Date cannot be before From Date"}
+_shuffles = count()
+
+
+def answer(call: Call, world: World, options: Assumptions) -> Reply:
+    """Answer a request.
+
+    Raises:
+        RefusalError: If the vendor would refuse it.
+    """
+    agent = _authorized_agent(call, world)
+    if call.endpoint == "usage":
+        return _usage(call, world, agent)
+    if call.endpoint in STREAMS:
+        return _page(call, world, options, agent)
+    raise RefusalError(404, {"error": "Not Found"})
+
+
+def _authorized_agent(call: Call, world: World) -> str:
+    if call.headers.get("access-token") != world.avaamo_token:
+        raise RefusalError(401, {"error": "Access token missing or invalid"})
+    if call.bot is None or call.bot not in world.agents:
+        raise RefusalError(404, {"error": "Agent not found"})
+    if call.bot in world.forbidden_agents:
+        message = "Access token is invalid or does not have permission"
+        raise RefusalError(403, {"error": message})
+    return call.bot
+
+
+def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
+    per_page = _per_page(call, options)
+    page = _integer(call, "page", 1)
+    window = options.window(*_window(call, world, options))
+    rows = world.rows(STREAMS[call.endpoint], agent, *window)
+    skip = (page - 1) * per_page
+    places = _places(options, len(rows), skip, per_page, key=(agent, *window))
+    body = {
+        "current_page": page,
+        "per_page": per_page,
+        "total_entries": len(rows),
+        "total_pages": math.ceil(len(rows) / per_page),
+        "time_token": float(world.now),
+        "entries": [
+            world.record(rows[place]) | options.extra_fields for place in places
+        ],
+    }
+    return Reply(200, body)
+
+
+def _per_page(call: Call, options: Assumptions) -> int:
+    per_page = _integer(call, "per_page", DEFAULT_PER_PAGE)
+    if per_page > MAXIMUM_PER_PAGE and options.avaamo_over_maximum == "422":
+        raise RefusalError(422, {"error": "per_page cannot be greater than 100"})
+    return min(per_page, options.avaamo_page_clamp or MAXIMUM_PER_PAGE)
+
+
+def _window(call: Call, world: World, options: Assumptions) -> tuple[Decimal, Decimal]:
+    """Return the ends of the window in epoch milliseconds.
+
+    Time tokens are read as seconds; others are compared as they are.
+    """
+    removed = {"from_date", "to_date"} & call.params.keys()
+    if removed and options.avaamo_removed_dates == "reject":
+        raise RefusalError(422, {"error": "from_date and to_date are not supported"})
+    end = _token(call, "to_timetoken", Decimal(repr(world.now)))
+    start = _token(call, "from_timetoken", end - DEFAULT_DAYS * 86_400)
+    if end < start:
+        raise RefusalError(422, _REVERSED)
+    return start * SECOND, end * SECOND
+
+
+def _places(
+    options: Assumptions, total: int, skip: int, limit: int, key: tuple[object, ...]
+) -> Sequence[int]:
+    """Return which of the rows, ascending by time, a page holds, in order."""
+    match options.avaamo_order:
+        case "ascending":
+            order: Sequence[int] = range(total)
+        case "descending":
+            order = range(total)[::-1]
+        case "shuffled":
+            order = _shuffled(total, key)
+        case "reshuffled":
+            # A slice of a fresh shuffle is as good as a fresh sample.
+            size = max(0, min(limit, total - skip))
+            return dice("reshuffled", next(_shuffles)).sample(range(total), size)
+    return order[skip : skip + limit]
+
+
+@lru_cache(maxsize=32)
+def _shuffled(total: int, key: tuple[object, ...]) -> list[int]:
+    return dice(*key).sample(range(total), total)
+
+
+def _integer(call: Call, name: str, default: int) -> int:
+    """Return a positive whole number; refusing others is an assumption."""
+    text = call.params.get(name, str(default))
+    if not text.isdecimal() or int(text) == 0:
+        raise RefusalError(422, {"error": f"Invalid {name}"})
+    return int(text)
+
+
+def _token(call: Call, name: str, default: Decimal) -> Decimal:
+    try:
+        token = Decimal(call.params.get(name, default))
+    except InvalidOperation:
+        token = Decimal("NaN")
+    if not token.is_finite():
+        raise RefusalError(422, {"error": f"Invalid {name}"})
+    return token
+
+
+def _usage(call: Call, world: World, agent: str) -> Reply:
+    """Return the usage of whole days, `to_date` inclusive to 23:59:59."""
+    try:
+        zone = timezone(timedelta(seconds=int(call.params.get("utc_offset", "0"))))
+    except ValueError:
+        raise RefusalError(422, {"error": "Invalid utc_offset"}) from None
+    today = datetime.fromtimestamp(world.now, tz=SERVER_ZONE).date()
+    last, last_zone = _date(call, "to_date", zone, today)
+    first, first_zone = _date(
+        call, "from_date", zone, last - timedelta(days=DEFAULT_DAYS)
+    )
+    start = _midnight(first, first_zone)
+    end = _midnight(last + timedelta(days=1), last_zone) - 1
+    if end < start:
+        raise RefusalError(422, _REVERSED)
+    return Reply(200, usage(world, agent, start, end))
+
+
+def _date(call: Call, name: str, zone: tzinfo, default: date) -> tuple[date, tzinfo]:
+    """Return a date dd/mm/yyyy and the zone of its midnights.
+
+    The vendor replaces an invalid date by the default without a word (a captured
+    response of 2019: to_date "1/31/2019").
+    """
+    try:
+        day, month, year = map(int, call.params.get(name, "").split("/"))
+        return date(year, month, day), zone
+    except ValueError:
+        return default, SERVER_ZONE
+
+
+def _midnight(day: date, zone: tzinfo) -> int:
+    """Return the first second of a day as epoch seconds."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())

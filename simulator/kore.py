@@ -1,0 +1,216 @@
+"""Kore.ai's getSessions: for a bot, its older path, and for the account.
+
+Sources: the vendor's page "Sessions History" (API v10.1.3) and the older "Get
+Sessions"; the bodies of refusals are those of captured responses, except 400
+for more than seven days or 50 session ids, which is an assumption.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from simulator.exchange import Call, RefusalError, Reply
+from simulator.kore_filters import Filters, RowList, matching
+from simulator.kore_records import ID_LAG
+from simulator.timeline import DAY, SECOND, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.assumptions import Assumptions
+    from simulator.world import App, World
+
+MAXIMUM_SESSION_IDS = 50
+LONGEST_WINDOW = 7 * DAY
+"""In milliseconds; exactly seven days were accepted by the live API."""
+
+
+def answer(call: Call, world: World, options: Assumptions) -> Reply:
+    """Answer a request.
+
+    Raises:
+        RefusalError: If the vendor would refuse it.
+    """
+    if call.method != "POST":
+        raise _refusal(405, "Method Not Allowed")
+    bots = _authorized_bots(call, world)
+    try:
+        body = call.body
+        if "sessionId" in body:
+            return _by_id(body, world, options, bots)
+        return _page(call, body, world, options, bots)
+    except (KeyError, TypeError, ValueError):
+        raise _refusal(412, "Validation errors/ Invalid arguments") from None
+
+
+def response_headers(reply: Reply) -> dict[str, str]:
+    """Return the headers that captured responses carry."""
+    headers = {"server": "KoreServer/COMMITH", "x-traceid": str(uuid.uuid4())}
+    if reply.status == HTTPStatus.UNAUTHORIZED:
+        headers["response-error-description"] = reply.encoded().decode()
+    return headers
+
+
+def _refusal(status: int, message: str, code: int | None = None) -> RefusalError:
+    return RefusalError(status, {"errors": [{"msg": message, "code": code or status}]})
+
+
+def _authorized_bots(call: Call, world: World) -> tuple[str, ...]:
+    """Return the bots the token of the `auth` header gives access to."""
+    invalid = _refusal(401, "Invalid SDK credentials", 4002)
+    token = call.headers.get("auth")
+    if token is None:
+        raise invalid
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.DecodeError:
+        raise _refusal(401, "Invalid JWT token", 4002) from None
+    client_id = claims.get("appId", claims.get("iss"))
+    asked = world.bots if call.bot is None else (call.bot,)
+    apps = {bot: world.apps.get(bot, world.app) for bot in asked if bot in world.bots}
+    bots = tuple(bot for bot, app in apps.items() if app.client_id == client_id)
+    if not bots or not _is_signed(token, apps[bots[0]]):
+        raise invalid
+    if not apps[bots[0]].scoped:
+        raise _refusal(401, "Permission denied. Scope is incorrect!", 4002)
+    return bots
+
+
+def _is_signed(token: str, app: App) -> bool:
+    """Check signature and `exp`; the other claims are not looked at."""
+    try:
+        jwt.decode(
+            token,
+            app.client_secret,
+            [app.algorithm],
+            options={"verify_aud": False, "verify_iat": False, "verify_sub": False},
+        )
+    except jwt.InvalidTokenError:
+        return False
+    return True
+
+
+def _by_id(
+    body: dict[str, Any], world: World, options: Assumptions, bots: Sequence[str]
+) -> Reply:
+    """Return sessions by id, all other filters ignored."""
+    wanted = body["sessionId"]
+    if len(wanted) > MAXIMUM_SESSION_IDS:
+        raise _refusal(400, "A maximum of 50 session ids is allowed")
+    found = {name: _find(name, world, bots) for name in wanted}
+    rows = sorted(
+        (row for row in found.values() if row is not None),
+        key=lambda row: (row.at, row.number),
+    )
+    content = _content(rows, 0, len(rows), world, options)
+    invalid = [name for name, row in found.items() if row is None]
+    return Reply(200, content | {"invalidSessions": invalid})
+
+
+def _find(session_id: str, world: World, bots: Sequence[str]) -> Row | None:
+    """Look for an id near the time that it begins with."""
+    if not re.fullmatch("[0-9a-f]{24}", session_id):
+        return None
+    around = int(session_id[:8], 16) * SECOND
+    rows = (
+        row
+        for bot in bots
+        for row in world.rows("kore_sessions", bot, around - ID_LAG, around + SECOND)
+        if world.life(row).session_id == session_id
+    )
+    return next(rows, None)
+
+
+def _page(
+    call: Call,
+    body: dict[str, Any],
+    world: World,
+    options: Assumptions,
+    bots: tuple[str, ...],
+) -> Reply:
+    filters = Filters(
+        containment_type=call.params.get("containmentType"),
+        session_type=body.get("sessionType"),
+        user_id=body.get("userId"),
+        tags=_tags(body),
+    )
+    window = options.window(*_window(body, world, options))
+    skip, limit = _natural(body, ("skip", "offset"), 0), _limit(body, options)
+    rows = matching(world, bots, window, filters)
+    return Reply(200, _content(rows, skip, limit, world, options))
+
+
+def _content(
+    rows: RowList, skip: int, limit: int, world: World, options: Assumptions
+) -> dict[str, Any]:
+    """Return a page of rows that ascend by time, the latest first."""
+    if skip and options.kore_short_pages:
+        limit = max(1, limit - 1)
+    places = range(len(rows))[::-1][skip : skip + limit]
+    return {
+        "total": len(rows),
+        "moreAvailable": skip + len(places) < len(rows),
+        "sessions": [
+            world.record(rows[place]) | options.extra_fields for place in places
+        ],
+    }
+
+
+def _limit(body: dict[str, Any], options: Assumptions) -> int:
+    limit = _natural(body, ("limit",), options.kore_default_limit)
+    return min(limit, options.kore_page_clamp or limit)
+
+
+def _natural(body: dict[str, Any], names: Sequence[str], default: int) -> int:
+    value = next((body[name] for name in names if name in body), default)
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(value)
+    return value
+
+
+def _window(
+    body: dict[str, Any], world: World, options: Assumptions
+) -> tuple[int, int]:
+    """Return the ends of the window in epoch milliseconds, with the defaults."""
+    week = timedelta(milliseconds=LONGEST_WINDOW)
+    start, end = _moment(body.get("dateFrom")), _moment(body.get("dateTo"))
+    if end is None:
+        now = datetime.fromtimestamp(world.now, tz=UTC)
+        end = now if start is None else start + week
+    if start is None:
+        start = end - week
+    if end - start > week:
+        raise _refusal(400, "The duration between dateTo and dateFrom exceeds 7 days")
+    last = _milliseconds(end)
+    if _is_date(body.get("dateTo")) and options.kore_date_only_to == "end":
+        last += DAY - 1
+    return _milliseconds(start), last
+
+
+def _is_date(text: object) -> bool:
+    return isinstance(text, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Read ``yyyy-mm-dd`` or ``yyyy-mm-ddThh:mm:ss.msZ``, always GMT.
+
+    The page also writes a space before the T.
+    """
+    if text is None:
+        return None
+    return datetime.fromisoformat(text.replace(" T", "T")).replace(tzinfo=UTC)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * SECOND)
+
+
+def _tags(body: dict[str, Any]) -> tuple[tuple[str, str, tuple[object, ...]], ...]:
+    wanted = body.get("tags", {}).get("and", [])
+    return tuple((tag["type"], tag["name"], tuple(tag["values"])) for tag in wanted)

@@ -1,0 +1,185 @@
+"""The simulator's HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from socket import SO_LINGER, SOL_SOCKET
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from simulator import avaamo, control, kore
+from simulator.assumptions import Assumptions
+from simulator.exchange import Call, RefusalError, Reply, Vendor
+from simulator.faults import Answer, Faults
+from simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+
+class Simulator:
+    """Both vendors' APIs on a port of this machine, in a thread of their own.
+
+    Enter it as a context to serve. All attributes may be changed meanwhile.
+
+    Attributes:
+        world: The data and its clock.
+        options: Switches for what the vendors' documents leave open.
+        faults: What goes wrong.
+        requests: The requests to the vendors' APIs so far, oldest first.
+        url: Base URL, once it serves.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        options: Assumptions | None = None,
+        faults: Faults | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Prepare a server; port 0 takes a free one."""
+        self.world = world or World()
+        self.options = options or Assumptions()
+        self.faults = faults or Faults()
+        self.requests: list[Call] = []
+        self.url = ""
+        self._address = host, port
+        self._stop = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        """Serve until the context ends.
+
+        Raises:
+            OSError: If the port cannot be had.
+        """
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = Thread(target=self._run, args=[started], name="simulator")
+        self._thread.start()
+        self._loop = started.result()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop serving; requests under way end without an answer."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self, started: Future[asyncio.AbstractEventLoop]) -> None:
+        try:
+            asyncio.run(self._serve(started))
+        except OSError as error:
+            started.set_exception(error)
+
+    async def _serve(self, started: Future[asyncio.AbstractEventLoop]) -> None:
+        runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, *self._address).start()
+            host, port = runner.addresses[0][:2]
+            self.url = f"http://{host}:{port}"
+            started.set_result(asyncio.get_running_loop())
+            await self._stop.wait()
+        finally:
+            await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application()
+        application.add_routes(control.routes(self))
+        route = application.router.add_route
+        route("GET", "/bots/analytics/{bot}/{endpoint}.json", self._avaamo)
+        route("*", "/api/public/getSessions", self._kore)
+        route("*", "/api/public/{_:bot|stream}/{bot}/getSessions", self._kore)
+        return application
+
+    async def _avaamo(self, request: web.Request) -> web.StreamResponse:
+        call = await self._record(request, "avaamo", request.match_info["endpoint"])
+        reply = await self._reply(call, partial(avaamo.answer, call))
+        return await self._send(request, call, reply)
+
+    async def _kore(self, request: web.Request) -> web.StreamResponse:
+        call = await self._record(request, "kore", "getSessions")
+        reply = await self._reply(call, partial(kore.answer, call))
+        headers = kore.response_headers(reply) | dict(reply.headers)
+        return await self._send(request, call, replace(reply, headers=headers))
+
+    async def _record(
+        self, request: web.Request, vendor: Vendor, endpoint: str
+    ) -> Call:
+        call = Call(
+            vendor=vendor,
+            endpoint=endpoint,
+            bot=request.match_info.get("bot"),
+            method=request.method,
+            params=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            content=await request.read(),
+            at=time.monotonic(),
+        )
+        self.requests.append(call)
+        return call
+
+    async def _reply(
+        self, call: Call, handle: Callable[[World, Assumptions], Reply]
+    ) -> Reply:
+        """Answer through the effects of the rules that fire, the first outermost."""
+
+        async def answer() -> Reply:
+            try:
+                self.faults.limits.admit(call)
+                return handle(self.world, self.options)
+            except RefusalError as refusal:
+                return refusal.reply
+
+        outermost: Answer = answer
+        fired = [rule for rule in list(self.faults.rules) if rule.fires(call)]
+        for rule in reversed(fired):
+            outermost = partial(rule.effect, outermost)
+        return await outermost()
+
+    async def _send(
+        self, request: web.Request, call: Call, reply: Reply
+    ) -> web.StreamResponse:
+        body = reply.encoded()
+        headers = {"Content-Type": "application/json; charset=utf-8"} | dict(
+            reply.headers
+        )
+        if not reply.reset or reply.cut is not None:
+            call.status = reply.status
+        if reply.cut is None and not reply.reset:
+            return web.Response(status=reply.status, body=body, headers=headers)
+        return await _send_broken(request, reply, body, headers)
+
+
+async def _send_broken(
+    request: web.Request, reply: Reply, body: bytes, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Send a part of the body, or nothing, and end the connection."""
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    response.content_length = len(body)
+    if reply.cut is not None:
+        await response.prepare(request)
+        await response.write(body[: reply.cut])
+    if request.transport is not None:
+        if reply.reset:
+            # Without lingering, closing sends RST in place of FIN.
+            connection = request.transport.get_extra_info("socket")
+            connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.close()
+    return response

@@ -1,0 +1,105 @@
+"""The arithmetic of Avaamo's usage.json (page "Usage")."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta, timezone
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from simulator.avaamo_records import INTENT_TYPES
+from simulator.timeline import DAY, SECOND
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.world import World
+
+SLICES = 9
+_UNHANDLED = INTENT_TYPES.index("UNHANDLED::INTENT")
+_AMBIGUOUS = INTENT_TYPES.index("AMBIGUOUS::INTENT")
+
+
+def usage(world: World, agent: str, start: int, end: int) -> dict[str, Any]:
+    """Return the response for an interval.
+
+    Args:
+        world: Where sessions and messages are counted.
+        agent: Agent id.
+        start: First second of the first day, in epoch seconds.
+        end: Last second of the last day; what happens within it counts.
+    """
+    borders = slice_borders(start, end)
+    # The odd second is the vendor's: the last day ends at 23:59:59, so the
+    # previous interval begins a second late (sample of the page).
+    previous = start - (end - start)
+    return {
+        "aggregate_stats": _stats(world, agent, start, end, until=end + 1),
+        "previous_interval_stats": _stats(world, agent, previous, start, until=start),
+        "stats": [
+            _stats(world, agent, low, high, until=high if high < end else end + 1)
+            for low, high in pairwise(borders)
+        ],
+    }
+
+
+def daily_usage(
+    world: World, agent: str, start: datetime, end: datetime, utc_offset: int
+) -> list[dict[str, Any]]:
+    """Return the responses for each day that begins before `end`."""
+    zone = timezone(timedelta(seconds=utc_offset))
+    first = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = DAY // SECOND
+    return [
+        usage(world, agent, midnight, midnight + day - 1)
+        for midnight in range(int(first.timestamp()), int(end.timestamp()), day)
+    ]
+
+
+def slice_borders(start: int, end: int) -> list[float]:
+    """Return the ten borders of the nine equal slices, in epoch seconds."""
+    inner = [start + (end - start) * part / SLICES for part in range(1, SLICES)]
+    return [start, *inner, end]
+
+
+def _stats(
+    world: World, agent: str, start: float, end: float, *, until: float
+) -> dict[str, Any]:
+    """Count what happened from `start` up to but without `until`."""
+    first, last = _first_at(start), _first_at(until) - 1
+    sessions = world.rows("avaamo_sessions", agent, first, last)
+    kinds = world.rows("avaamo_messages", agent, first, last).kinds()
+    ambiguous = kinds[_AMBIGUOUS]
+    return {
+        "start_time": start,
+        "end_time": end,
+        **numbers(
+            sessions=len(sessions),
+            messages=kinds.total(),
+            unhandled=kinds[_UNHANDLED],
+            ambiguous=ambiguous,
+            mismatched=ambiguous // 10,
+        ),
+    }
+
+
+def _first_at(seconds: float) -> int:
+    """Return the first millisecond that is not before an instant."""
+    return math.ceil(seconds * SECOND)
+
+
+def numbers(
+    *, sessions: int, messages: int, unhandled: int, ambiguous: int, mismatched: int
+) -> dict[str, Any]:
+    """Return the counts and rates the page derives from these counts."""
+    successful = messages - unhandled - ambiguous
+    return {
+        "session_count": sessions,
+        "messages_count": messages,
+        "unhandled_messages_count": unhandled,
+        "successful_responses_count": successful,
+        "ambiguous_messages_count": ambiguous,
+        "interventions_count": 0,
+        "success_rate_count": successful + ambiguous - mismatched,
+        "success_rate": round(100 * successful / messages, 2) if messages else None,
+    }
