@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
     from singer_sdk import Tap
 
-    from tap_botsessions.errors import BotError
     from tap_botsessions.reader import Reading
     from tap_botsessions.settings import Config
     from tap_botsessions.windows import Window
@@ -86,7 +85,7 @@ class AvaamoStream(BotStream):
         self,
         tap: Tap,
         transport: Transport,
-        failures: list[BotError],
+        failures: list[str],
     ) -> None:
         """Prepare to read the agents that are configured, by a transport."""
         super().__init__(tap, agent_ids(tap.config), failures)
@@ -126,15 +125,17 @@ class AvaamoListStream(AvaamoStream):
         return take(lambda part: [_Entries(self, bot, part)], window, seen)
 
     @override
-    def to_bookmark(self, instant: datetime) -> float:
-        return instant.timestamp()
+    def to_bookmark(self, instant: datetime) -> int:
+        # Targets made with the SDK read fractions as decimals and then fail to write
+        # the state out again, so a bookmark has none.
+        return math.floor(instant.timestamp())
 
     def row(self, agent: str, entry: Mapping[str, Any]) -> Row:
         """The row that an entry makes."""
         record = {"agent_id": agent, **shape(entry, self.columns)}
         identity, _ = self.columns[self.identity]
         fields = {identity: self.identity, "timetoken": "created_at"}
-        require(record, self.what(agent), **fields)
+        require(record, self.name, **fields)
         time = parse_instant(record["timetoken"])
         record["created_at"] = to_rfc3339(time)
         return Row((record[identity], record["created_at"]), time, record)
@@ -160,7 +161,7 @@ class _Entries:
         }
         request = self.stream.request(self.agent, params)
         page = self.stream.transport.fetch(request, partial(self._page, position))
-        self.stream.hold_to(self.window, self.agent, page.rows)
+        self.stream.hold_to(self.window, page.rows)
         return page
 
     def ahead(self, first: Page) -> range:
@@ -297,8 +298,8 @@ class AvaamoUsage(AvaamoStream):
         [row] = page.rows
         if row.time != window.start:
             msg = (
-                f"{self.what(agent)}: asked for {day}, the server told of a day that "
-                f"begins at {row.record['start_time']}; check avaamo_utc_offset"
+                f"asked for {day}, the server told of a day that begins at "
+                f"{row.record['start_time']}; check avaamo_utc_offset"
             )
             raise IncompleteError(msg)
         return page
@@ -311,6 +312,6 @@ class AvaamoUsage(AvaamoStream):
             "utc_offset": self.config["avaamo_utc_offset"],
             **shape({**stats, **body["aggregate_stats"]}, self.columns),
         }
-        require(record, self.what(agent), start_time="start_time")
+        require(record, self.name, start_time="start_time")
         row = Row((record["date"],), parse_instant(record["start_time"]), record)
         return Page([row], received=1, total=1, more=False, following=1)

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
     from singer_sdk import Tap
 
-    from tap_botsessions.errors import BotError
     from tap_botsessions.reader import Reading, Taken
     from tap_botsessions.settings import Config
     from tap_botsessions.windows import Window
@@ -141,7 +140,7 @@ class KoreSessions(BotStream):
         self,
         tap: Tap,
         transport: Transport,
-        failures: list[BotError],
+        failures: list[str],
     ) -> None:
         """Prepare to read the bots that are configured, by a transport."""
         credentials = bot_credentials(tap.config)
@@ -206,7 +205,7 @@ class KoreSessions(BotStream):
     def _row(self, bot: str, session: Mapping[str, Any]) -> Row:
         record = shape(session, self.columns)
         fields = {"session_id": "sessionId", "start_time": "start_time"}
-        require(record, self.what(bot), **fields)
+        require(record, self.name, **fields)
         record["bot_id"] = bot
         time = parse_instant(record["start_time"])
         return Row((record["session_id"],), time, record)
@@ -232,7 +231,7 @@ class KoreSessions(BotStream):
                 self.logger.warning("%s: no such sessions: %s", self.what(bot), listed)
             left = [name for name in ids if name not in told]
             if len(left) == len(ids):
-                msg = f"{self.what(bot)}: the server is silent on sessions asked by id"
+                msg = "the server is silent on sessions that were asked for by id"
                 raise IncompleteError(msg)
             ids = left
 
@@ -269,7 +268,7 @@ class _Sessions:
                 body[field] = config[setting]
         request = self.stream.request(self.bot, body, self.containment_type)
         page = self.stream.transport.fetch(request, partial(self._page, position))
-        self.stream.hold_to(self.window, self.bot, page.rows)
+        self.stream.hold_to(self.window, page.rows)
         return page
 
     def ahead(self, first: Page) -> range:

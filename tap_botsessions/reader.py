@@ -96,8 +96,8 @@ class _TooManyError(Exception):
         self.total = total
 
 
-class _MovedError(Exception):
-    """The list did not stand still in any attempt."""
+class _MovedError(IncompleteError):
+    """The list did not stand still in any attempt; less of it may."""
 
 
 def take(
@@ -130,7 +130,9 @@ def take(
         except _MovedError as error:
             part = narrowed(window, 0.5)
             if part is None:
-                raise IncompleteError(str(error)) from error
+                raise IncompleteError(f"{window}: {error}") from error
+        except IncompleteError as error:
+            raise IncompleteError(f"{window}: {error}") from error
         else:
             return _taken(window, union, total)
         window = part or window
@@ -161,6 +163,7 @@ def _take_list(
     union: dict[tuple[str, ...], Row],
     max_rows: int,
 ) -> Generator[Sequence[Fetch], Sequence[Page], int]:
+    flaws = set()
     for _ in range(ATTEMPTS):
         pages = yield from _read_pages(listing, max_rows)
         for page in pages:
@@ -168,10 +171,14 @@ def _take_list(
         flaw = _flaw(pages)
         if flaw is None:
             return pages[-1].total
+        flaws.add(flaw)
+    told = " and ".join(sorted(flaw.text for flaw in flaws))
     msg = (
-        f"{flaw}, {ATTEMPTS} times in a row and down to a second; the window is not "
-        f"emitted, so that no record is lost in silence"
+        f"{told}, in {ATTEMPTS} attempts; the window is not emitted, so that no record "
+        f"is lost in silence"
     )
+    if len(flaws) == 1 and all(flaw.still for flaw in flaws):
+        raise IncompleteError(msg)
     raise _MovedError(msg)
 
 
@@ -205,17 +212,30 @@ def _fetch(listing: Listing, position: int) -> Fetch:
     return lambda: listing.fetch(position)
 
 
-def _flaw(pages: Sequence[Page]) -> str | None:
-    """Why the pages can't be trusted to be the whole list, if so."""
-    totals = {page.total for page in pages}
+class _Flaw(NamedTuple):
+    """Why the pages of a list can't be trusted to be the whole of it.
+
+    Attributes:
+        text: It in words.
+        still: Whether the list may have stood still all the same. If every attempt has
+            such a flaw and the same, what the vendor says of the list is wrong.
+    """
+
+    text: str
+    still: bool = False
+
+
+def _flaw(pages: Sequence[Page]) -> _Flaw | None:
+    totals = sorted({page.total for page in pages})
     if len(totals) > 1:
-        return f"the count moved from {pages[0].total} to {pages[-1].total}"
+        return _Flaw(f"the count moved between {totals[0]} and {totals[-1]}")
     received = sum(page.received for page in pages)
-    if received != pages[0].total:
-        return f"{received} records came where {pages[0].total} were counted"
+    if received != totals[0]:
+        text = f"{received} records came where {totals[0]} were counted"
+        return _Flaw(text, still=True)
     keys = [{row.key for row in page.rows} for page in pages]
     if len(set().union(*keys)) != sum(map(len, keys)):
-        return "a record came on two pages"
+        return _Flaw("a record came on two pages")
     return None
 
 

@@ -41,7 +41,7 @@ class BotStream(Stream):
     Attributes:
         bot_key: The column that holds the bot's id, and the key of its state.
         bots: The ids of the bots to read.
-        failures: Where the bots that failed are put down.
+        failures: Where the bots that failed are put down, a line each.
     """
 
     bot_key: ClassVar[str]
@@ -53,14 +53,14 @@ class BotStream(Stream):
         self,
         tap: Tap,
         bots: Sequence[str],
-        failures: list[BotError],
+        failures: list[str],
     ) -> None:
         """Prepare to read bots.
 
         Args:
             tap: The tap.
             bots: The ids of the bots to read.
-            failures: Where the bots that failed are put down.
+            failures: Where the bots that failed are put down, a line each.
         """
         super().__init__(tap, schema=_SCHEMAS.get_schema(self.name))
         self.bots = bots
@@ -76,7 +76,7 @@ class BotStream(Stream):
     ) -> Reading:
         """Read a window of a bot whole, or a leading part of it."""
 
-    def to_bookmark(self, instant: datetime) -> str | float:
+    def to_bookmark(self, instant: datetime) -> str | int:
         """The bookmark of a bot whose records before an instant have all been read."""
         raise NotImplementedError
 
@@ -111,10 +111,11 @@ class BotStream(Stream):
                     yield row.record
                 self._checkpoint(context, taken.window.end)
         except BotError as error:
+            line = f"{self.what(bot)}: {error}"
             if self.ABORT_AT_RECORD_COUNT is not None:
-                raise
-            self.logger.error("%s", error)  # noqa: TRY400 -- a line for people
-            self.failures.append(error)
+                raise BotError(line) from error
+            self.logger.error("%s", line)  # noqa: TRY400 -- a line for people
+            self.failures.append(line)
 
     def read(self, bot: str, span: Window) -> Iterator[Taken]:
         """Read a range of a bot window by window, as wide as its density allows."""
@@ -138,7 +139,8 @@ class BotStream(Stream):
         """The stream and the bot, for messages."""
         return f"{self.name}, {self.bot_key.removesuffix('_id')} {bot}"
 
-    def hold_to(self, window: Window, bot: str, rows: Iterable[Row]) -> None:
+    @staticmethod
+    def hold_to(window: Window, rows: Iterable[Row]) -> None:
         """Hold rows against the range that was asked for.
 
         Avaamo removed parameters by which its lists were filtered once and may ignore
@@ -152,9 +154,8 @@ class BotStream(Stream):
         for row in rows:
             if not start <= row.time <= end:
                 msg = (
-                    f"{self.what(bot)}: asked for {window}, the server sent a record "
-                    f"of another time, so it does not filter as documented; nothing "
-                    f"of this window is emitted"
+                    f"{window}: the server sent a record of another time, so it does "
+                    f"not filter as documented; nothing of this window is emitted"
                 )
                 raise IncompleteError(msg)
 
@@ -182,8 +183,8 @@ class BotStream(Stream):
             return self.from_bookmark(state["replication_key_value"])
         except ValueError as error:
             msg = (
-                f"{self.what((context or {})[self.bot_key])}: the bookmark in the "
-                f"state is no {self.replication_key}; mend or clear the state"
+                f"the bookmark in the state is no {self.replication_key}; mend or "
+                f"clear the state"
             )
             raise BookmarkError(msg) from error
 

@@ -46,7 +46,7 @@ class TapBotsessions(Tap):
 
     @override
     def __init__(self, **kwargs: Any) -> None:
-        self.failures: list[BotError] = []
+        self.failures: list[str] = []
         super().__init__(**kwargs)
 
     @override
@@ -76,7 +76,7 @@ class TapBotsessions(Tap):
             validation.check_state(state)
         except ValueError as error:
             raise _refused(f"state: {error}") from error
-        super().load_state(state)
+        super().load_state(validation.without_fractions(state))
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

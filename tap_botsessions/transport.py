@@ -116,8 +116,8 @@ class Transport:
             answer: T = retrying(self._attempt, request, parse)
         except _TransientError as error:
             msg = (
-                f"{request.what}: {error}, {self.retries + 1} times; try again later, "
-                f"or raise max_retries or request_timeout_seconds"
+                f"{error}, in {self.retries + 1} attempts; try again later, or raise "
+                f"max_retries or request_timeout_seconds"
             )
             raise RequestError(msg) from None
         return answer
@@ -125,7 +125,7 @@ class Transport:
     def _attempt(self, request: Request, parse: Callable[[Any], T]) -> T:
         response = self._send(request)
         if not response.ok or response.is_redirect:
-            raise self._refusal(request, response)
+            raise self._refusal(response)
         try:
             return parse(decode(response.content))
         except (KeyError, TypeError, ValueError):
@@ -162,7 +162,7 @@ class Transport:
         session: requests.Session = self._local.session
         return session
 
-    def _refusal(self, request: Request, response: requests.Response) -> Exception:
+    def _refusal(self, response: requests.Response) -> Exception:
         """The error that an answer without the data amounts to."""
         status = response.status_code
         told = self._vendor_message(response)
@@ -182,7 +182,7 @@ class Transport:
             message += ", a redirect, which is not followed; check the base URL"
         elif status in _ADVICE:
             message += f"; {_ADVICE[HTTPStatus(status)]}"
-        return RequestError(f"{request.what}: {message}")
+        return RequestError(message)
 
     def _vendor_message(self, response: requests.Response) -> str:
         """The vendor's own words on an error, cut and cleaned, or nothing.

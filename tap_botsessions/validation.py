@@ -88,6 +88,20 @@ def unknown(config: Config, schema: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: there is no such setting, so it has no effect{hint}"
 
 
+def without_fractions(state: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
+    """The state with each time token floored to a whole second, and so read again.
+
+    Targets made with the SDK fail to write out a state that holds a fraction.
+    """
+    if isinstance(state, float) and math.isfinite(state):
+        return math.floor(state)
+    if isinstance(state, dict):
+        return {name: without_fractions(value) for name, value in state.items()}
+    if isinstance(state, list):
+        return [without_fractions(value) for value in state]
+    return state
+
+
 def _read_numbers(config: dict[str, Any], schema: dict[str, Any]) -> None:
     for name, setting in schema["properties"].items():
         value = config.get(name)

@@ -1,0 +1,141 @@
+"""A simulator for each test, and the tap run against it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from typing_extensions import override
+
+from simulator import Simulator, World
+from tap_botsessions.tap import TapBotsessions
+from tests.truth import Keyed, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.singerlib.encoding.simple import Message
+
+Records = dict[str, Keyed]
+
+
+@dataclass
+class Synced(MsgSpecWriter):
+    """What a run of the tap wrote.
+
+    Attributes:
+        messages: All of it, decoded.
+        failures: The bots that failed.
+    """
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @override
+    def write_message(self, message: Message) -> None:
+        self.messages.append(msgspec.json.decode(self.serialize_message(message)))
+
+    @property
+    def records(self) -> Records:
+        """The records by stream and key."""
+        found: Records = defaultdict(dict)
+        for stream, record in self.all_records:
+            found[stream][key_of(stream, record)] = record
+        return found
+
+    @property
+    def all_records(self) -> list[tuple[str, dict[str, Any]]]:
+        """The records as they came, each with its stream."""
+        return [
+            (message["stream"], message["record"])
+            for message in self.messages
+            if message["type"] == "RECORD"
+        ]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """The states as they came."""
+        return [
+            message["value"] for message in self.messages if message["type"] == "STATE"
+        ]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The last state."""
+        return self.states[-1]
+
+    @property
+    def bookmarks(self) -> dict[tuple[str, str], Any]:
+        """The final bookmark of each stream's bots."""
+        return {
+            (stream, next(iter(partition["context"].values()))): partition.get(
+                "replication_key_value"
+            )
+            for stream, state in self.state["bookmarks"].items()
+            for partition in state["partitions"]
+        }
+
+    def keys(self, stream: str) -> list[tuple[str, ...]]:
+        """The keys of a stream as they came, those that came twice included."""
+        return [
+            key_of(name, record) for name, record in self.all_records if name == stream
+        ]
+
+
+def config_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
+    """A configuration that reads all that a simulator has up to its clock."""
+    world = simulator.world
+    return {
+        "avaamo_base_url": simulator.url,
+        "avaamo_access_token": world.avaamo_token,
+        "avaamo_agent_ids": list(world.agents),
+        "kore_base_url": simulator.url,
+        "kore_client_id": world.app.client_id,
+        "kore_client_secret": world.app.client_secret,
+        "kore_jwt_algorithm": world.app.algorithm,
+        "kore_bot_ids": list(world.bots),
+        "start_date": world.start.isoformat(),
+        "end_date": end_of(world).isoformat(),
+        **settings,
+    }
+
+
+def end_of(world: World) -> datetime:
+    """The instant at which a world's clock stands."""
+    return datetime.fromtimestamp(world.now, UTC)
+
+
+def sync(
+    simulator: Simulator,
+    state: dict[str, Any] | None = None,
+    streams: tuple[str, ...] = (),
+    **settings: Any,
+) -> Synced:
+    """Run the tap in this process, over the streams named or all."""
+    synced = Synced()
+    tap = TapBotsessions(
+        config=config_for(simulator, **settings), state=state, message_writer=synced
+    )
+    for name, stream in tap.streams.items():
+        stream.selected = not streams or name in streams
+    tap.sync_all()
+    synced.failures = tap.failures
+    return synced
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """Both vendors' APIs with a small world."""
+    with Simulator(World(sessions_per_day=12)) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow without a pause."""
+    monkeypatch.setattr("tap_botsessions.transport._backoff", lambda _state: 0.0)

@@ -1,0 +1,281 @@
+"""What a window must withstand, tried on lists that move while they are read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import override
+
+from tap_botsessions.errors import IncompleteError
+from tap_botsessions.reader import ATTEMPTS, ROWS, Page, Taken, drive, next_width, take
+from tap_botsessions.records import Row
+from tap_botsessions.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+NOTHING: dict[tuple[str, ...], Row] = {}
+DAY = Window(START, START + timedelta(days=1))
+
+
+def row(number: float) -> Row:
+    """A row `number` minutes after the start of the day, named by its number."""
+    time = START + timedelta(minutes=number)
+    return Row((str(number),), time, {"number": number})
+
+
+@dataclass
+class Vendor:
+    """A list that is served like Kore.ai's by offset, or like Avaamo's by page number.
+
+    Attributes:
+        rows: What it holds.
+        size: Rows in a page at most.
+        numbered: Whether positions are page numbers.
+        meanwhile: Called before each page is served, with the count of pages so far.
+        order: Orders the rows of a list.
+        fetched: Every position that was asked for.
+    """
+
+    rows: list[Row]
+    size: int = 3
+    numbered: bool = False
+    meanwhile: Callable[[int], None] = lambda _: None
+    order: Callable[[list[Row]], list[Row]] = lambda rows: sorted(
+        rows, key=lambda row: row.time, reverse=True
+    )
+    fetched: list[int] = field(default_factory=list)
+
+    def listings(self, window: Window) -> list[Listing]:
+        return [Listing(self, window)]
+
+    def take(
+        self, max_rows: int = ROWS, seen: dict[tuple[str, ...], Row] | None = None
+    ) -> Taken:
+        return drive(take(self.listings, DAY, seen or {}, max_rows))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The vendor's rows in a window; like many a server, it takes the end in."""
+
+    vendor: Vendor
+    window: Window
+
+    @property
+    def first(self) -> int:
+        return 1 if self.vendor.numbered else 0
+
+    def fetch(self, position: int) -> Page:
+        vendor = self.vendor
+        vendor.meanwhile(len(vendor.fetched))
+        vendor.fetched.append(position)
+        inside = [
+            row
+            for row in vendor.rows
+            if self.window.start <= row.time <= self.window.end
+        ]
+        skipped = (position - 1) * vendor.size if vendor.numbered else position
+        page = vendor.order(inside)[skipped : skipped + vendor.size]
+        following = position + (1 if vendor.numbered else len(page))
+        more = skipped + len(page) < len(inside)
+        return Page(page, len(page), len(inside), more, following)
+
+    def ahead(self, first: Page) -> range:
+        if self.vendor.numbered:
+            return range(2, math.ceil(first.total / max(first.received, 1)) + 1)
+        return range(first.received, first.total, max(first.received, 1))
+
+
+def numbers(taken: Taken) -> list[float]:
+    """The numbers of the rows that were taken, in the order in which they came."""
+    return [row.record["number"] for row in taken.rows]
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7, 30])
+def test_a_quiet_list_is_read_page_by_page_and_once(count: int, numbered: bool) -> None:  # noqa: FBT001
+    vendor = Vendor([row(number) for number in range(count)], numbered=numbered)
+    taken = vendor.take()
+    assert numbers(taken) == list(range(count))
+    assert taken.window == DAY
+    assert len(vendor.fetched) == max(math.ceil(count / vendor.size), 1)
+
+
+def test_rows_at_the_end_of_a_window_belong_to_the_next_one() -> None:
+    vendor = Vendor([row(0), row(24 * 60)])
+    taken = vendor.take()
+    assert numbers(taken) == [0]
+    assert list(taken.beyond) == [("1440",)]
+
+
+def test_paging_goes_on_from_what_came_where_pages_are_short() -> None:
+    vendor = Vendor([row(number) for number in range(10)])
+
+    def shorten(fetched: int) -> None:
+        vendor.size = 2 if fetched == 1 else 3
+
+    vendor.meanwhile = shorten
+    assert numbers(vendor.take()) == list(range(10))
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_rows_that_leave_the_head_of_the_list_take_none_along(numbered: bool) -> None:  # noqa: FBT001
+    vendor = Vendor([row(number) for number in range(30)], numbered=numbered)
+
+    def leave(fetched: int) -> None:
+        if fetched in {2, 4, 5}:
+            vendor.rows.remove(max(vendor.rows, key=lambda row: row.time))
+
+    vendor.meanwhile = leave
+    assert numbers(vendor.take()) == list(range(30))
+
+
+def test_a_late_row_before_every_page_is_got_the_better_of() -> None:
+    """However fast a list moves, a window of one page stands still."""
+    vendor = Vendor([row(number) for number in range(30)])
+
+    def arrive(fetched: int) -> None:
+        if fetched < 100:
+            vendor.rows.append(row(20 + fetched / 1000))
+
+    vendor.meanwhile = arrive
+    first = vendor.take()
+    assert first.window.end < DAY.end
+    assert set(numbers(first)) >= {
+        row.record["number"] for row in vendor.rows if row.time < first.window.end
+    } - {20 + (len(vendor.fetched) - 1) / 1000}
+
+
+def test_an_order_that_changes_with_every_request_loses_nothing() -> None:
+    random = Random(1)
+    vendor = Vendor(
+        [row(number) for number in range(12)],
+        order=lambda rows: random.sample(rows, len(rows)),
+    )
+    windows = []
+    found: list[float] = []
+    start, seen = DAY.start, NOTHING
+    while start < DAY.end:
+        taken = drive(take(vendor.listings, Window(start, DAY.end), seen))
+        windows.append(taken.window)
+        found += numbers(taken)
+        start, seen = taken.window.end, taken.beyond
+    assert found == list(range(12))
+    assert len(windows) > 1
+
+
+def test_a_count_that_lies_ends_in_an_error_that_tells_it() -> None:
+    class Liar(Listing):
+        @override
+        def fetch(self, position: int) -> Page:
+            return super().fetch(position)._replace(total=5, more=False)
+
+    vendor = Vendor([row(1), row(2)])
+    with pytest.raises(IncompleteError, match="2 records came where 5 were counted"):
+        drive(take(lambda window: [Liar(vendor, window)], DAY, {}))
+    assert len(vendor.fetched) == 3 * ATTEMPTS
+
+
+def test_a_server_that_repeats_its_first_page_for_ever_is_left() -> None:
+    class Stuck(Listing):
+        @override
+        def fetch(self, position: int) -> Page:
+            page = super().fetch(self.first)
+            return page._replace(more=True, following=position + 1)
+
+    vendor = Vendor([row(number) for number in range(6)], numbered=True)
+    with pytest.raises(IncompleteError):
+        drive(take(lambda window: [Stuck(vendor, window)], DAY, {}))
+
+
+def test_a_window_that_holds_too_much_is_narrowed() -> None:
+    vendor = Vendor([row(number) for number in range(1000)], size=50)
+    taken = vendor.take(max_rows=200)
+    assert 0 < len(taken.rows) <= 200
+    assert numbers(taken) == list(range(len(taken.rows)))
+    assert taken.window.end < DAY.end
+
+
+def test_a_second_that_holds_too_much_is_taken_all_the_same() -> None:
+    crowd = [Row((str(number),), START, {"number": number}) for number in range(500)]
+    taken = Vendor(crowd, size=50).take(max_rows=200)
+    assert len(taken.rows) == 500
+
+
+def test_rows_seen_before_they_left_the_list_are_kept() -> None:
+    gone = row(7)
+    taken = Vendor([row(1)]).take(seen={gone.key: gone})
+    assert numbers(taken) == [1, 7]
+
+
+def test_the_latest_form_of_a_row_is_the_one_that_stays() -> None:
+    vendor = Vendor([row(number) for number in range(6)])
+
+    def change(fetched: int) -> None:
+        if fetched == 1:
+            vendor.rows.append(row(6))
+            vendor.rows[0] = vendor.rows[0]._replace(record={"number": -1})
+
+    vendor.meanwhile = change
+    assert -1 in numbers(vendor.take())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    count=st.integers(0, 40),
+    size=st.integers(1, 9),
+    numbered=st.booleans(),
+    arrivals=st.dictionaries(st.integers(0, 30), st.integers(0, 1439), max_size=8),
+    leaving=st.booleans(),
+    max_rows=st.sampled_from([5, 20, ROWS]),
+)
+def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913, PLR0917
+    count: int,
+    size: int,
+    numbered: bool,  # noqa: FBT001
+    arrivals: dict[int, int],
+    leaving: bool,  # noqa: FBT001
+    max_rows: int,
+) -> None:
+    """Rows arrive late anywhere, or leave; the others all come, in order and once."""
+    lasting = [row(number * 31) for number in range(count)]
+    passing = (
+        [row(minute + 0.5) for minute in set(arrivals.values())] if leaving else []
+    )
+    vendor = Vendor([*lasting, *passing], size, numbered)
+
+    def move(fetched: int) -> None:
+        if fetched in arrivals and leaving and passing:
+            vendor.rows.remove(passing.pop())
+        elif fetched in arrivals and not leaving:
+            vendor.rows.append(row(arrivals[fetched] + 0.001 * (fetched + 1)))
+
+    vendor.meanwhile = move
+    found: list[float] = []
+    start, seen = DAY.start, NOTHING
+    while start < DAY.end:
+        taken = drive(take(vendor.listings, Window(start, DAY.end), seen, max_rows))
+        found += numbers(taken)
+        start, seen = taken.window.end, taken.beyond
+    assert found == sorted(set(found))
+    assert {row.record["number"] for row in lasting} <= set(found)
+
+
+def test_the_next_window_is_as_wide_as_the_last_one_was_dense() -> None:
+    widest = timedelta(days=6)
+    sparse = Taken(DAY, [row(1)])
+    assert next_width(sparse, DAY, widest) == timedelta(days=2)
+    dense = Taken(DAY, [row(1)] * (2 * ROWS))
+    assert next_width(dense, DAY, widest) == timedelta(days=1) * 0.45
+    narrow = Taken(Window(START, START + timedelta(hours=1)), [])
+    assert next_width(narrow, DAY, widest) == timedelta(hours=1)
+    assert next_width(sparse, DAY, timedelta(hours=30)) == timedelta(hours=30)

@@ -1,0 +1,316 @@
+"""What is retried, what is final, and what an error may tell."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+import requests
+import requests_mock
+
+from simulator import Rule, Simulator
+from simulator.faults import (
+    bad_json,
+    cut,
+    hang,
+    html,
+    redirect,
+    reset,
+    status,
+    wrong_total,
+)
+from tap_botsessions.avaamo import AccessToken
+from tap_botsessions.errors import RequestError
+from tap_botsessions.kore import SignedToken
+from tap_botsessions.transport import Request, Transport
+from tests.conftest import end_of, sync
+from tests.truth import STREAMS, assert_same, expected
+
+if TYPE_CHECKING:
+    from simulator.faults import Effect
+
+TOKEN = "0123456789-very-secret"  # noqa: S105 -- made up
+ASK = Request("GET", "/x.json", "a stream, agent 1", AccessToken(TOKEN))
+
+
+class Sleeper(list[float]):
+    """Keeps how long it was asked to sleep, and does not."""
+
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+def transport(sleeper: Sleeper, **more: Any) -> Transport:
+    return Transport(
+        base_url="https://c0.example",
+        user_agent="tests",
+        timeout=60,
+        retries=3,
+        secrets=[TOKEN],
+        sleep=sleeper,
+        **more,
+    )
+
+
+def fetch(*answers: dict[str, Any], **more: Any) -> tuple[Any, Sleeper]:
+    """Ask a vendor that gives these answers, one after another."""
+    sleeper = Sleeper()
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://c0.example/x.json", list(answers))
+        return transport(sleeper, **more).fetch(ASK, lambda body: body), sleeper
+
+
+GOOD: dict[str, Any] = {"json": {"entries": []}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status_code": 500},
+        {"status_code": 503, "text": "<html>"},
+        {"status_code": 504},
+        {"status_code": 408},
+        {"status_code": 429},
+        {"exc": requests.ConnectTimeout},
+        {"exc": requests.ReadTimeout},
+        {"exc": requests.ConnectionError},
+        {"exc": requests.exceptions.ChunkedEncodingError},
+        {"text": "<html>Log in</html>"},
+        {"text": '{"entries": ['},
+        {"text": ""},
+    ],
+)
+def test_what_may_be_another_time_is_asked_again(answer: dict[str, Any]) -> None:
+    body, sleeper = fetch(answer, GOOD)
+    assert body == {"entries": []}
+    assert len(sleeper) == 1
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 422, 301, 302, 307])
+def test_what_is_refused_is_final(code: int) -> None:
+    answer = {"status_code": code, "headers": {"Location": "https://other.example/"}}
+    with pytest.raises(RequestError, match=str(code)):
+        fetch(answer, GOOD)
+
+
+def test_a_status_that_the_vendor_also_gives_to_valid_requests_is_retried() -> None:
+    assert fetch({"status_code": 400}, GOOD, retried=frozenset({400}))
+
+
+def test_a_parser_decides_what_json_is_expected() -> None:
+    sleeper = Sleeper()
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://c0.example/x.json", [{"json": []}, GOOD])
+        found = transport(sleeper).fetch(ASK, lambda body: body["entries"])
+    assert found == []
+
+
+def test_a_request_is_repeated_as_often_as_is_set_and_no_more() -> None:
+    with pytest.raises(RequestError, match="answered 500, in 4 attempts"):
+        fetch({"status_code": 500})
+
+
+def test_retry_after_is_waited_for_in_seconds_and_as_a_date() -> None:
+    assert fetch({"status_code": 429, "headers": {"Retry-After": "7"}}, GOOD)[1] == [7]
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    _, [waited] = fetch({"status_code": 429, "headers": {"Retry-After": date}}, GOOD)
+    assert 80 < waited <= 90
+    _, [waited] = fetch({"status_code": 503, "headers": {"Retry-After": "3"}}, GOOD)
+    assert waited == 3
+
+
+def test_a_rate_that_was_exceeded_is_waited_for_until_the_next_minute() -> None:
+    _, [waited] = fetch({"status_code": 429}, GOOD)
+    assert 0 < waited <= 60
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "nan", "Wed, 99 Oct"])
+def test_a_retry_after_that_is_none_is_as_good_as_missing(value: str) -> None:
+    _, [waited] = fetch({"status_code": 429, "headers": {"Retry-After": value}}, GOOD)
+    assert 0 < waited <= 60
+
+
+def test_a_vendor_that_asks_for_a_day_is_not_waited_for() -> None:
+    with pytest.raises(RequestError, match="429"):
+        fetch({"status_code": 429, "headers": {"Retry-After": "86400"}})
+
+
+def test_an_error_tells_the_vendors_words_but_nothing_secret_or_personal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = f"No access for jane.doe@example.com with {TOKEN} or {'ab12' * 10}\r\nX: y"
+    with pytest.raises(RequestError, match="No access for") as refused:
+        fetch({"status_code": 403, "json": {"error": said}})
+    with pytest.raises(RequestError) as worn:
+        fetch({"status_code": 500, "json": {"errors": [{"msg": said, "code": 1}]}})
+    for told in (str(refused.value), str(worn.value), caplog.text):
+        assert TOKEN not in told
+        assert "jane" not in told
+        assert "ab12ab12" not in told
+        assert "check the permissions" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_body_of_an_error_is_never_echoed(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RequestError) as error:
+        fetch({"status_code": 500, "text": "Traceback: user Jane wrote 'hello'"})
+    assert "Jane" not in f"{error.value}{caplog.text}"
+
+
+def test_retries_are_logged_with_what_was_asked_and_for_how_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        fetch({"status_code": 429, "headers": {"Retry-After": "7"}}, GOOD)
+    assert re.search(
+        r"a stream, agent 1: answered 429; attempt 1 of 4, .* 7\.0 s", caplog.text
+    )
+
+
+def test_a_signed_token_is_one_that_a_strict_server_takes() -> None:
+    secret = "s" * 64
+    sign = SignedToken("cs-1", secret, "HS512")
+    tokens = [
+        sign(requests.Request("POST", "https://x.example").prepare()).headers["auth"]
+        for _ in range(2)
+    ]
+    claims = [
+        jwt.decode(
+            token,
+            secret,
+            ["HS512"],
+            options={"require": ["appId", "exp", "iat", "jti", "sub"]},
+        )
+        for token in tokens
+    ]
+    assert claims[0]["appId"] == "cs-1"
+    assert claims[0]["jti"] != claims[1]["jti"]
+    assert 60 < claims[0]["exp"] - claims[0]["iat"] <= 600
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "effect",
+    [
+        bad_json(),
+        cut(),
+        html(),
+        reset(),
+        reset(after=40),
+        status(500),
+        status(503, headers={"Retry-After": "0"}),
+        status(504),
+        status(429, headers={"Retry-After": "0"}),
+        hang(),
+        wrong_total(2),
+    ],
+)
+def test_a_fault_in_every_third_answer_loses_nothing(
+    simulator: Simulator, effect: Effect
+) -> None:
+    simulator.faults.rules.append(Rule(effect, every=3, times=12))
+    synced = sync(simulator, request_timeout_seconds=0.3)
+    world = simulator.world
+    for stream in STREAMS:
+        truth = expected(world, stream, world.start, end_of(world))
+        assert_same(synced.records[stream], truth)
+        assert len(synced.keys(stream)) == len(truth)
+    assert synced.failures == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_400_of_kores_is_retried_and_one_of_avaamos_final(
+    simulator: Simulator,
+) -> None:
+    simulator.faults.rules.append(Rule(status(400), every=3, times=9))
+    synced = sync(simulator)
+    assert_same(
+        synced.records["kore_sessions"],
+        expected(
+            simulator.world,
+            "kore_sessions",
+            simulator.world.start,
+            end_of(simulator.world),
+        ),
+    )
+    assert {line.partition(",")[0] for line in synced.failures} == {
+        "avaamo_messages",
+        "avaamo_sessions",
+        "avaamo_usage",
+    }
+
+
+@pytest.mark.parametrize(
+    ("effect", "told"),
+    [
+        (status(401, {"error": "Access token missing or invalid"}), "credentials"),
+        (status(403), "permissions"),
+        (status(404), "check the id"),
+        (redirect("https://other.example/"), "redirect, which is not followed"),
+    ],
+)
+def test_a_refused_bot_keeps_its_bookmark_and_the_others_go_on(
+    simulator: Simulator, effect: Effect, told: str
+) -> None:
+    world = simulator.world
+    simulator.faults.rules += [
+        Rule(effect, bot="201"),
+        Rule(effect, bot=world.bots[0]),
+    ]
+    synced = sync(simulator)
+    assert len(synced.failures) == 4
+    assert all(told in line for line in synced.failures)
+    healthy = {"202", world.bots[1]}
+    for stream in STREAMS:
+        truth = expected(world, stream, world.start, end_of(world))
+        assert_same(
+            synced.records[stream],
+            {key: record for key, record in truth.items() if key[0] in healthy},
+        )
+    for (_, bot), bookmark in synced.bookmarks.items():
+        assert (bookmark is not None) == (bot in healthy)
+
+
+def test_a_server_that_ignores_the_range_is_found_out(simulator: Simulator) -> None:
+    """Records of another time are not taken for an answer."""
+    stray = {"layer_id": "u1", "first_name": "You", "created_at": 1_600_000_000}
+    page = {
+        "current_page": 1,
+        "per_page": 100,
+        "total_entries": 1,
+        "total_pages": 1,
+        "time_token": 1_700_000_000.5,
+        "entries": [stray],
+    }
+    simulator.faults.rules.append(Rule(status(200, page), endpoint="sessions"))
+    synced = sync(simulator, streams=("avaamo_sessions",))
+    assert synced.all_records == []
+    assert len(synced.failures) == 2
+    assert "a record of another time" in synced.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "field"),
+    [
+        ({"layer_id": None}, "layer_id"),
+        ({"created_at": "yesterday"}, "created_at"),
+        ({"created_at": None}, "created_at"),
+        ({"created_at": 1_772_400_000_000_000}, "created_at"),
+    ],
+)
+def test_a_record_without_its_key_or_time_is_not_dropped_in_silence(
+    simulator: Simulator, broken: dict[str, Any], field: str
+) -> None:
+    entry = {"layer_id": "u1", "first_name": "You", "created_at": 1_772_400_000}
+    page = {"total_entries": 1, "total_pages": 1, "entries": [entry | broken]}
+    simulator.faults.rules.append(Rule(status(200, page), endpoint="sessions"))
+    synced = sync(simulator, streams=("avaamo_sessions",))
+    assert synced.all_records == []
+    assert f"'{field}'" in synced.failures[0]
+    assert "avaamo_sessions" in synced.failures[0]
+    assert synced.bookmarks["avaamo_sessions", "201"] is None
