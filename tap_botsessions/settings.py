@@ -261,7 +261,7 @@ READING = (
         "user_agent",
         th.StringType,
         title="User agent",
-        description="The User-Agent header; tap-botsessions/<version> if not given.",
+        description="The User-Agent header; name and version if not given.",
     ),
 )
 
@@ -286,7 +286,8 @@ def kore_configured(config: Config) -> bool:
 
 def agent_ids(config: Config) -> list[str]:
     """The Avaamo agents to read, each once."""
-    return list(dict.fromkeys(str(agent) for agent in config["avaamo_agent_ids"]))
+    agents = config.get("avaamo_agent_ids") or ()
+    return list(dict.fromkeys(str(agent) for agent in agents))
 
 
 def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:

@@ -309,7 +309,8 @@ def test_late_records_that_shift_the_pages_lose_nothing(
     drifting.faults.rules.append(Rule(hook(arrive), bot=bot, every=every))
     synced = sync(drifting, streams=(stream,), kore_page_size=50)
     assert synced.failures == []
-    assert_same({key: synced.records[stream].get(key, {}) for key in lasting}, lasting)
+    found = synced.records[stream]
+    assert_same({key: found.get(key, {}) for key in lasting}, lasting)
     keys = synced.keys(stream)
     assert len(keys) == len(set(keys))
 
@@ -332,6 +333,5 @@ def test_sessions_that_leave_a_filter_meanwhile_take_none_along(
     drifting.faults.rules.append(Rule(hook(leave), bot=bot, every=3))
     synced = sync(drifting, streams=("kore_sessions",), kore_page_size=50)
     lasting = expected(world, "kore_sessions", START, end_of(world))
-    assert_same(
-        {key: synced.records["kore_sessions"].get(key, {}) for key in lasting}, lasting
-    )
+    found = synced.records["kore_sessions"]
+    assert_same({key: found.get(key, {}) for key in lasting}, lasting)
