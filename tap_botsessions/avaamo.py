@@ -16,8 +16,9 @@ from urllib.parse import quote
 from requests.auth import AuthBase
 from typing_extensions import override
 
+from tap_botsessions.budget import Budget
 from tap_botsessions.errors import IncompleteError
-from tap_botsessions.reader import Page, Taken, drive, take
+from tap_botsessions.reader import Fetch, Page, Taken, hold_to, take
 from tap_botsessions.records import (
     Columns,
     Row,
@@ -36,14 +37,15 @@ from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from requests import PreparedRequest
-    from singer_sdk import Tap
 
-    from tap_botsessions.reader import Reading
+    from tap_botsessions.reader import Reading, Seen
     from tap_botsessions.settings import Config
+    from tap_botsessions.stream import Failures
+    from tap_botsessions.tap import TapBotsessions
     from tap_botsessions.windows import Window
 
 
@@ -60,15 +62,31 @@ class AccessToken(AuthBase):
         return r
 
 
-def connect(config: Config) -> Transport:
-    """A transport to the Avaamo instance that is configured, if any."""
-    return Transport(
-        base_url=base_url(config.get("avaamo_base_url") or ""),
-        user_agent=user_agent(config),
-        timeout=config["request_timeout_seconds"],
-        retries=config["max_retries"],
-        secrets=secrets(config),
-    )
+@dataclass(frozen=True)
+class Account:
+    """An Avaamo account: where and how it is reached, and what it may be asked."""
+
+    transport: Transport
+    token: AccessToken
+    budget: Budget
+
+    @classmethod
+    def of(cls, config: Config) -> Account:
+        """The account that is configured, if any."""
+        transport = Transport(
+            base_url=base_url(config.get("avaamo_base_url") or ""),
+            user_agent=user_agent(config),
+            timeout=config["request_timeout_seconds"],
+            secrets=secrets(config),
+            advice={
+                401: "check avaamo_access_token",
+                403: "check the user's permission on the agent, and the token",
+                404: "check the id in avaamo_agent_ids, and avaamo_base_url",
+            },
+        )
+        token = AccessToken(config.get("avaamo_access_token") or "")
+        budget = Budget("Avaamo", config["avaamo_requests_per_minute"])
+        return cls(transport, token, budget)
 
 
 class AvaamoStream(BotStream):
@@ -82,25 +100,23 @@ class AvaamoStream(BotStream):
     endpoint: ClassVar[str]
 
     def __init__(
-        self,
-        tap: Tap,
-        transport: Transport,
-        failures: list[str],
+        self, tap: TapBotsessions, account: Account, failures: Failures
     ) -> None:
-        """Prepare to read the agents that are configured, by a transport."""
+        """Prepare to read the agents that are configured, of an account."""
         super().__init__(tap, agent_ids(tap.config), failures)
-        self.transport = transport
-        self._auth = AccessToken(tap.config.get("avaamo_access_token") or "")
+        self.account = account
 
-    def request(self, agent: str, params: Mapping[str, str | int]) -> Request:
+    def fetch(
+        self,
+        agent: str,
+        params: Mapping[str, str | int],
+        parse: Callable[[Any], Page],
+    ) -> Fetch:
         """A request to this stream's endpoint."""
-        return Request(
-            method="GET",
-            path=f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}",
-            what=self.what(agent),
-            auth=self._auth,
-            params=params,
-        )
+        path = f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}"
+        request = Request("GET", path, self.account.token, params)
+        send = partial(self.account.transport.send, request, parse)
+        return Fetch(send, self.account.budget, self.what(agent))
 
 
 class AvaamoListStream(AvaamoStream):
@@ -120,7 +136,7 @@ class AvaamoListStream(AvaamoStream):
         self,
         bot: str,
         window: Window,
-        seen: dict[tuple[str, ...], Row],
+        seen: Seen,
     ) -> Reading:
         return take(lambda part: [_Entries(self, bot, part)], window, seen)
 
@@ -150,7 +166,7 @@ class _Entries:
     window: Window
     first: int = 1
 
-    def fetch(self, position: int) -> Page:
+    def fetch(self, position: int) -> Fetch:
         # The bounds are whole seconds, the unit being UNIX epoch time, and a second
         # wider where the list may exclude its start: no page says whether it does.
         params = {
@@ -159,10 +175,7 @@ class _Entries:
             "from_timetoken": math.floor(self.window.start.timestamp()) - 1,
             "to_timetoken": math.ceil(self.window.end.timestamp()),
         }
-        request = self.stream.request(self.agent, params)
-        page = self.stream.transport.fetch(request, partial(self._page, position))
-        self.stream.hold_to(self.window, page.rows)
-        return page
+        return self.stream.fetch(self.agent, params, partial(self._page, position))
 
     def ahead(self, first: Page) -> range:
         pages = math.ceil(first.total / first.received) if first.received else 0
@@ -170,6 +183,7 @@ class _Entries:
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
         rows = [self.stream.row(self.agent, entry) for entry in body["entries"]]
+        hold_to(self.window, rows)
         return Page(
             rows,
             received=len(rows),
@@ -259,18 +273,12 @@ class AvaamoUsage(AvaamoStream):
         return timedelta(seconds=self.config["avaamo_utc_offset"])
 
     @override
-    def read(self, bot: str, span: Window) -> Iterator[Taken]:
-        for window in cut_days(span, self.utc_offset):
-            yield drive(self.take(bot, window, {}))
+    def spans(self, span: Window) -> Iterable[Window]:
+        return cut_days(span, self.utc_offset)
 
     @override
-    def take(
-        self,
-        bot: str,
-        window: Window,
-        seen: dict[tuple[str, ...], Row],
-    ) -> Reading:
-        [page] = yield [lambda: self._fetch(bot, window)]
+    def take(self, bot: str, window: Window, seen: Seen) -> Reading:
+        [page] = yield [self._fetch(bot, window)]
         return Taken(window, page.rows)
 
     @override
@@ -284,7 +292,7 @@ class AvaamoUsage(AvaamoStream):
     def _day(self, instant: datetime) -> date:
         return instant.astimezone(timezone(self.utc_offset)).date()
 
-    def _fetch(self, agent: str, window: Window) -> Page:
+    def _fetch(self, agent: str, window: Window) -> Fetch:
         day = self._day(window.start)
         # All three parameters are sent: a default that the server fills in follows its
         # own time zone.
@@ -293,18 +301,10 @@ class AvaamoUsage(AvaamoStream):
             "to_date": f"{day:%d/%m/%Y}",
             "utc_offset": self.config["avaamo_utc_offset"],
         }
-        request = self.request(agent, params)
-        page = self.transport.fetch(request, partial(self._page, agent, day))
-        [row] = page.rows
-        if row.time != window.start:
-            msg = (
-                f"asked for {day}, the server told of a day that begins at "
-                f"{row.record['start_time']}; check avaamo_utc_offset"
-            )
-            raise IncompleteError(msg)
-        return page
+        return self.fetch(agent, params, partial(self._page, agent, window))
 
-    def _page(self, agent: str, day: date, body: Mapping[str, Any]) -> Page:
+    def _page(self, agent: str, window: Window, body: Mapping[str, Any]) -> Page:
+        day = self._day(window.start)
         stats = {name: body[name] for name in body.keys() - {"aggregate_stats"}}
         record = {
             "agent_id": agent,
@@ -313,5 +313,12 @@ class AvaamoUsage(AvaamoStream):
             **shape({**stats, **body["aggregate_stats"]}, self.columns),
         }
         require(record, self.name, start_time="start_time")
-        row = Row((record["date"],), parse_instant(record["start_time"]), record)
+        start = parse_instant(record["start_time"])
+        if start != window.start:
+            msg = (
+                f"asked for {day}, the server told of a day that begins at "
+                f"{record['start_time']}; check avaamo_utc_offset"
+            )
+            raise IncompleteError(msg)
+        row = Row((record["date"],), start, record)
         return Page([row], received=1, total=1, more=False, following=1)

@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+
+class TransientError(Exception):
+    """An answer, or the lack of one, that may be another one next time.
+
+    Attributes:
+        wait: Seconds that the vendor asks to wait, if it does.
+        limit: The limit, of a minute or an hour, that the request was refused for.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        wait: float | None = None,
+        limit: Literal["minute", "hour"] | None = None,
+    ) -> None:
+        """Put down what happened."""
+        super().__init__(message)
+        self.wait = wait
+        self.limit = limit
+
 
 class BotError(Exception):
     """One bot or agent can't be read on; the others can.

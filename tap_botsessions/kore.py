@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,8 +19,10 @@ import jwt
 from requests.auth import AuthBase
 from typing_extensions import override
 
+from tap_botsessions.budget import Budget
 from tap_botsessions.errors import IncompleteError
-from tap_botsessions.reader import Page, take
+from tap_botsessions.open_sessions import OpenSessions
+from tap_botsessions.reader import Fetch, Page, Taken, hold_to, take
 from tap_botsessions.records import (
     Columns,
     Row,
@@ -45,14 +47,16 @@ from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from requests import PreparedRequest
-    from singer_sdk import Tap
 
-    from tap_botsessions.reader import Reading, Taken
+    from tap_botsessions.ahead import Job
+    from tap_botsessions.reader import Reading, Seen
     from tap_botsessions.settings import Config
+    from tap_botsessions.stream import Failures
+    from tap_botsessions.tap import TapBotsessions
     from tap_botsessions.windows import Window
 
 IDS_PER_REQUEST = 50
@@ -95,19 +99,50 @@ class SignedToken(AuthBase):
         return r
 
 
-def connect(config: Config) -> Transport:
-    """A transport to the Kore.ai host that is configured.
+@dataclass(frozen=True)
+class Host:
+    """A Kore.ai host: how it is reached, and what its bots may be asked, by bot."""
 
-    It retries the status 400 too, which the API answers to valid requests at times.
+    transport: Transport
+    tokens: Mapping[str, SignedToken]
+    budgets: Mapping[str, Budget]
+
+    @classmethod
+    def of(cls, config: Config) -> Host:
+        """The host that is configured, with its bots, if any."""
+        transport = Transport(
+            base_url=base_url(config["kore_base_url"]),
+            user_agent=user_agent(config),
+            timeout=config["request_timeout_seconds"],
+            secrets=secrets(config),
+            advice={
+                401: (
+                    "check kore_client_id, kore_client_secret, the bot's id, and that "
+                    "the app has the scope Bot Sessions and is published"
+                ),
+                403: "check that the app has the scope Bot Sessions",
+                404: "check kore_base_url and kore_api",
+            },
+            # The API answers 400 to valid requests at times.
+            retried=frozenset({400}),
+        )
+        credentials = bot_credentials(config)
+        tokens = {
+            bot: SignedToken(client_id, secret, config["kore_jwt_algorithm"])
+            for bot, (client_id, secret) in credentials.items()
+        }
+        return cls(transport, tokens, _budgets(config, list(credentials)))
+
+
+def _budgets(config: Config, bots: Sequence[str]) -> dict[str, Budget]:
+    """The budget of each bot; what the account's API is charged to is not documented.
+
+    Page Rate limits: 60 calls a minute and 1,800 an hour, each rolling, for each bot.
     """
-    return Transport(
-        base_url=base_url(config["kore_base_url"]),
-        user_agent=user_agent(config),
-        timeout=config["request_timeout_seconds"],
-        retries=config["max_retries"],
-        secrets=secrets(config),
-        retried=frozenset({400}),
-    )
+    rates = config["kore_requests_per_minute"], config["kore_requests_per_hour"]
+    if config["kore_api"] == "account":
+        return dict.fromkeys(bots, Budget("Kore.ai, the account", *rates))
+    return {bot: Budget(f"Kore.ai, bot {bot}", *rates) for bot in bots}
 
 
 class KoreSessions(BotStream):
@@ -136,65 +171,115 @@ class KoreSessions(BotStream):
         "noOfTasksExecuted": ("no_of_tasks_executed", integer),
     }
 
-    def __init__(
-        self,
-        tap: Tap,
-        transport: Transport,
-        failures: list[str],
-    ) -> None:
-        """Prepare to read the bots that are configured, by a transport."""
-        credentials = bot_credentials(tap.config)
-        super().__init__(tap, list(credentials), failures)
-        self.transport = transport
-        self._tokens = {
-            bot: SignedToken(client_id, secret, tap.config["kore_jwt_algorithm"])
-            for bot, (client_id, secret) in credentials.items()
-        }
+    def __init__(self, tap: TapBotsessions, host: Host, failures: Failures) -> None:
+        """Prepare to read the bots that are configured, of a host."""
+        super().__init__(tap, list(host.tokens), failures)
+        self.host = host
+        self._open: dict[str, OpenSessions] = {}
+
+    @property
+    def types(self) -> Sequence[str]:
+        """The containment types that are asked for; all of them if there are none."""
+        return self.config.get("kore_containment_types") or ()
 
     @override
-    def take(
-        self,
-        bot: str,
-        window: Window,
-        seen: dict[tuple[str, ...], Row],
-    ) -> Reading:
-        # The API filters by one containment type a request.
-        types = self.config.get("kore_containment_types") or [None]
+    def take(self, bot: str, window: Window, seen: Seen) -> Reading:
+        # The API filters by one containment type a request. A session that is open is
+        # served as selfService, whatever it turns out to be.
+        types: Sequence[str | None] = [*self.types, *self._provisional] or [None]
+        types = list(dict.fromkeys(types))
         return take(
             lambda part: [_Sessions(self, bot, part, kind) for kind in types],
             window,
             seen,
         )
 
-    @override
-    def read(self, bot: str, span: Window) -> Iterator[Taken]:
-        if not self.config.get("kore_session_ids"):
-            yield from super().read(bot, span)
+    @property
+    def _follows(self) -> bool:
+        """Whether sessions that are open are followed until they are closed."""
+        return bool(self.config["kore_open_session_days"])
+
+    @property
+    def _provisional(self) -> Sequence[str]:
+        """The type that sessions of other types have while they are open."""
+        return ["selfService"] if self.types and self._follows else []
 
     @override
-    def revisit(self, bot: str) -> Iterator[Row]:
-        yield from self.by_id(bot, self.config.get("kore_session_ids") or ())
+    def span(self, bot: str) -> Window:
+        span = super().span(bot)
+        if not self._follows:
+            return span
+        context = self.context_of(bot)
+        sessions = OpenSessions(self.get_context_state(context), self.bookmark(context))
+        oldest = span.end - timedelta(days=self.config["kore_open_session_days"])
+        sessions.drop_before(oldest)
+        self._open[bot] = sessions
+        if sessions.since:
+            return replace(span, start=min(span.start, max(sessions.since, oldest)))
+        return span
+
+    @override
+    def job(self, bot: str) -> Job:
+        job = super().job(bot)
+        ids = self.config.get("kore_session_ids")
+        if ids:
+            return replace(job, spans=[], first=self.by_id(bot, ids))
+        ids = self._ids_to_ask_for(bot)
+        return replace(job, first=self.by_id(bot, ids)) if ids else job
+
+    def _ids_to_ask_for(self, bot: str) -> list[str]:
+        """The open sessions that the windows won't show."""
+        if bot not in self._open:
+            return []
+        filters = ("kore_containment_types", *_FILTERS.values())
+        if any(given(self.config, name) for name in filters):
+            return self._open[bot].ids()
+        return self._open[bot].ids(before=self.span(bot).start)
+
+    @override
+    def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:
+        sessions = self._open.get(bot)
+        if sessions is None or self.config.get("kore_session_ids"):
+            return taken.rows
+        rows = taken.rows
+        if taken.window is None:
+            sessions.drop(taken.gone)
+            rows = [row for row in rows if sessions.has_changed(row)]
+        return [row for row in rows if self._emits(sessions, row)]
+
+    def _emits(self, sessions: OpenSessions, row: Row) -> bool:
+        """Put down what a session has come to, and say whether it is emitted."""
+        emits = (
+            not self.types
+            or row.record["containment_type"] in self.types
+            or sessions.was_emitted(row)
+        )
+        sessions.observe(row, emitted=emits)
+        return emits
+
+    @override
+    def to_state(self, bot: str, end: datetime | None) -> dict[str, Any]:
+        sessions = self._open.get(bot)
+        open_sessions = sessions.to_state(end) if sessions else {}
+        return super().to_state(bot, end) | open_sessions
 
     @override
     def to_bookmark(self, instant: datetime) -> str:
         return to_rfc3339(instant)
 
-    def request(
+    def fetch(
         self,
         bot: str,
         body: Mapping[str, Any],
+        parse: Callable[[Any], Page],
         containment_type: str | None = None,
-    ) -> Request:
+    ) -> Fetch:
         """A request for sessions of a bot."""
         path = _PATHS[self.config["kore_api"]].format(quote(bot, safe=""))
-        return Request(
-            method="POST",
-            path=path,
-            what=self.what(bot),
-            auth=self._tokens[bot],
-            params={"containmentType": containment_type} if containment_type else {},
-            body=body,
-        )
+        params = {"containmentType": containment_type} if containment_type else {}
+        request = Request("POST", path, self.host.tokens[bot], params, body)
+        send = partial(self.host.transport.send, request, parse)
+        return Fetch(send, self.host.budgets[bot], self.what(bot))
 
     def rows(self, bot: str, sessions: Sequence[Mapping[str, Any]]) -> list[Row]:
         """The rows that sessions make; the account's API serves other bots' too."""
@@ -210,37 +295,49 @@ class KoreSessions(BotStream):
         time = parse_instant(record["start_time"])
         return Row((record["session_id"],), time, record)
 
-    def by_id(self, bot: str, ids: Sequence[str]) -> Iterator[Row]:
+    def by_id(self, bot: str, ids: Iterable[str]) -> Reading:
         """Read sessions by their ids, as they are now; unknown ones are logged.
 
         Raises:
             IncompleteError: The server says nothing of sessions that it was asked for.
         """
-        ids = list(dict.fromkeys(ids))
-        while ids:
-            asked = ids[:IDS_PER_REQUEST]
-            # That a limit is ignored beside ids is documented, a default limit is not.
-            body = {"sessionId": asked, "skip": 0, "limit": IDS_PER_REQUEST}
-            request = self.request(bot, body)
-            rows, told, invalid = self.transport.fetch(
-                request, partial(self._found, bot)
-            )
-            yield from rows
-            if invalid:
-                listed = ", ".join(invalid)
-                self.logger.warning("%s: no such sessions: %s", self.what(bot), listed)
-            left = [name for name in ids if name not in told]
-            if len(left) == len(ids):
+        left = list(dict.fromkeys(ids))
+        rows: list[Row] = []
+        gone: list[str] = []
+        while left:
+            pages = yield [
+                self._fetch_ids(bot, left[start : start + IDS_PER_REQUEST])
+                for start in range(0, len(left), IDS_PER_REQUEST)
+            ]
+            rows += [row for page in pages for row in page.rows]
+            gone += [name for page in pages for name in page.gone]
+            told = {name for page in pages for name in page.told}
+            if told.isdisjoint(left):
                 msg = "the server is silent on sessions that were asked for by id"
                 raise IncompleteError(msg)
-            ids = left
+            left = [name for name in left if name not in told]
+        if gone:
+            self.logger.warning("%s: no such sessions: %s", self.what(bot), *gone)
+        return Taken(None, rows, gone=gone)
 
-    def _found(
-        self, bot: str, body: Mapping[str, Any]
-    ) -> tuple[list[Row], Collection[str], Collection[str]]:
-        invalid = set(body.get("invalidSessions") or ())
-        told = {session["sessionId"] for session in body["sessions"]} | invalid
-        return self.rows(bot, body["sessions"]), told, invalid
+    def _fetch_ids(self, bot: str, ids: Sequence[str]) -> Fetch:
+        # That a limit is ignored beside ids is documented, a default limit is not.
+        body = {"sessionId": ids, "skip": 0, "limit": IDS_PER_REQUEST}
+        return self.fetch(bot, body, partial(self._found, bot))
+
+    def _found(self, bot: str, body: Mapping[str, Any]) -> Page:
+        gone = [text(name) for name in body.get("invalidSessions") or ()]
+        told = [text(session["sessionId"]) for session in body["sessions"]]
+        rows = self.rows(bot, body["sessions"])
+        return Page(
+            rows,
+            len(told),
+            len(told),
+            more=False,
+            following=0,
+            gone=gone,
+            told=[*told, *gone],
+        )
 
 
 @dataclass(frozen=True)
@@ -253,7 +350,7 @@ class _Sessions:
     containment_type: str | None
     first: int = 0
 
-    def fetch(self, position: int) -> Page:
+    def fetch(self, position: int) -> Fetch:
         # The list may exclude its start or its end: no page says. The end of a window
         # is not part of it, and a millisecond before its start, rows are left out.
         config = self.stream.config
@@ -266,18 +363,18 @@ class _Sessions:
         for field, setting in _FILTERS.items():
             if given(config, setting):
                 body[field] = config[setting]
-        request = self.stream.request(self.bot, body, self.containment_type)
-        page = self.stream.transport.fetch(request, partial(self._page, position))
-        self.stream.hold_to(self.window, page.rows)
-        return page
+        parse = partial(self._page, position)
+        return self.stream.fetch(self.bot, body, parse, self.containment_type)
 
     def ahead(self, first: Page) -> range:
         return range(first.received, first.total, max(first.received, 1))
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
         received = len(body["sessions"])
+        rows = self.stream.rows(self.bot, body["sessions"])
+        hold_to(self.window, rows)
         return Page(
-            self.stream.rows(self.bot, body["sessions"]),
+            rows,
             received,
             total=integer(body["total"]),
             more=bool(body.get("moreAvailable")),

@@ -1,8 +1,8 @@
 """Reading windows whole: pages, verification against the vendor's count, re-reads.
 
-The functions here do no I/O. They are generators that yield batches of requests, each a
-function without arguments that fetches one page, and are sent the pages. Whoever drives
-them decides when, where and how many at a time the requests are made.
+The functions here do no I/O. They are generators that yield batches of fetches, each a
+request to be made, and are sent the pages. Whoever drives them (see `ahead`) decides
+when, where and how many at a time the requests are made.
 
 Why a window can be trusted: an attempt to read it counts only if the vendor's count
 stood still from the first page to the last, as many records came as were counted, and
@@ -24,13 +24,21 @@ from tap_botsessions.errors import IncompleteError
 from tap_botsessions.windows import Window, narrowed
 
 if TYPE_CHECKING:
+    from tap_botsessions.budget import Budget
     from tap_botsessions.records import Row
 
 ROWS = 5_000
 """A window is narrowed until the vendor counts no more records in it than this."""
 
+_ROUNDING = timedelta(seconds=2)
+"""How far a record may lie outside of the range that was asked for."""
+
 ATTEMPTS = 3
 """How often a list that moves is read before its window is narrowed."""
+
+
+Seen = dict[tuple[str, ...], "Row"]
+"""Rows by their keys."""
 
 
 class Page(NamedTuple):
@@ -42,6 +50,8 @@ class Page(NamedTuple):
         total: How many records the vendor counts in the whole list.
         more: Whether the vendor says that further pages follow.
         following: The position of the next page, going on from what came.
+        told: The ids of which it tells, where ids were asked for.
+        gone: Those of them that don't exist.
     """
 
     rows: list[Row]
@@ -49,6 +59,24 @@ class Page(NamedTuple):
     total: int
     more: bool
     following: int
+    told: Sequence[str] = ()
+    gone: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A request for a page.
+
+    Attributes:
+        send: Makes one attempt and returns the page; raises TransientError where
+            another attempt may succeed, and BotError where none will.
+        budget: What the request is charged to.
+        what: The stream and the bot, for messages.
+    """
+
+    send: Callable[[], Page]
+    budget: Budget
+    what: str
 
 
 class Listing(Protocol):
@@ -58,14 +86,13 @@ class Listing(Protocol):
     def first(self) -> int:
         """The position of the first page."""
 
-    def fetch(self, position: int) -> Page:
-        """Fetch the page at a position."""
+    def fetch(self, position: int) -> Fetch:
+        """The request for the page at a position."""
 
     def ahead(self, first: Page) -> Iterable[int]:
         """The positions of the other pages, as far as the first page can tell."""
 
 
-Fetch = Callable[[], Page]
 Listings = Callable[[Window], Sequence[Listing]]
 """The lists that make up a window, more than one where the vendor wants it so."""
 
@@ -75,16 +102,19 @@ class Taken:
     """A window that was read whole.
 
     Attributes:
-        window: The window, or the leading part of it that was taken.
+        window: The window, or the leading part of it that was taken; none where the
+            rows were not asked for by their time.
         rows: Its rows, in order of time, each key once.
         beyond: Rows that were seen on the way and lie after the window, by key.
         total: How many records the vendor counted.
+        gone: What was asked for by its id and does not exist.
     """
 
-    window: Window
+    window: Window | None
     rows: list[Row]
-    beyond: dict[tuple[str, ...], Row] = field(default_factory=dict)
+    beyond: Seen = field(default_factory=dict)
     total: int = 0
+    gone: Sequence[str] = ()
 
 
 Reading = Generator[Sequence[Fetch], Sequence[Page], Taken]
@@ -103,7 +133,7 @@ class _MovedError(IncompleteError):
 def take(
     listings: Listings,
     window: Window,
-    seen: dict[tuple[str, ...], Row],
+    seen: Seen,
     max_rows: int = ROWS,
 ) -> Reading:
     """Take a window whole, or a leading part of it where it holds too much.
@@ -138,7 +168,7 @@ def take(
         window = part or window
 
 
-def _taken(window: Window, union: dict[tuple[str, ...], Row], total: int) -> Taken:
+def _taken(window: Window, union: Seen, total: int) -> Taken:
     rows = sorted(
         (row for row in union.values() if row.time in window),
         key=lambda row: (row.time, row.key),
@@ -149,7 +179,7 @@ def _taken(window: Window, union: dict[tuple[str, ...], Row], total: int) -> Tak
 
 def _take_all(
     listings: Sequence[Listing],
-    union: dict[tuple[str, ...], Row],
+    union: Seen,
     max_rows: int,
 ) -> Generator[Sequence[Fetch], Sequence[Page], int]:
     total = 0
@@ -160,7 +190,7 @@ def _take_all(
 
 def _take_list(
     listing: Listing,
-    union: dict[tuple[str, ...], Row],
+    union: Seen,
     max_rows: int,
 ) -> Generator[Sequence[Fetch], Sequence[Page], int]:
     flaws = set()
@@ -187,11 +217,11 @@ def _read_pages(
     max_rows: int,
 ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
     """Walk a list from page to page; the pages that the first one foretells at once."""
-    [page] = yield [_fetch(listing, listing.first)]
+    [page] = yield [listing.fetch(listing.first)]
     if page.total > max_rows:
         raise _TooManyError(page.total)
     positions = list(listing.ahead(page))
-    foretold = yield [_fetch(listing, position) for position in positions]
+    foretold = yield [listing.fetch(position) for position in positions]
     at_hand = dict(zip(positions, foretold, strict=True))
     pages = [page]
     received = page.received
@@ -201,15 +231,11 @@ def _read_pages(
         and (received < page.total or page.more)
     ):
         if page.following not in at_hand:
-            [at_hand[page.following]] = yield [_fetch(listing, page.following)]
+            [at_hand[page.following]] = yield [listing.fetch(page.following)]
         page = at_hand[page.following]
         pages.append(page)
         received += page.received
     return pages
-
-
-def _fetch(listing: Listing, position: int) -> Fetch:
-    return lambda: listing.fetch(position)
 
 
 class _Flaw(NamedTuple):
@@ -239,21 +265,37 @@ def _flaw(pages: Sequence[Page]) -> _Flaw | None:
     return None
 
 
-def next_width(taken: Taken, asked: Window, widest: timedelta) -> timedelta:
-    """How wide the next window of a bot should be, from how dense the last one was."""
-    if taken.window.end < asked.end:
-        return taken.window.width
-    growth = min(0.9 * ROWS / max(len(taken.rows), 1), 2)
+def hold_to(window: Window, rows: Iterable[Row]) -> None:
+    """Hold rows against the range that was asked for.
+
+    Avaamo removed parameters by which its lists were filtered once and may ignore them
+    (release notes, Atlas 8): an answer to another question must not pass for an answer
+    to this one.
+
+    Raises:
+        IncompleteError: A row lies outside.
+    """
+    start, end = window.start - _ROUNDING, window.end + _ROUNDING
+    for row in rows:
+        if not start <= row.time <= end:
+            msg = (
+                f"{window}: the server sent a record of another time, so it does not "
+                f"filter as documented; nothing of this window is emitted"
+            )
+            raise IncompleteError(msg)
+
+
+def next_width(taken: Window, rows: int, asked: Window, widest: timedelta) -> timedelta:
+    """How wide the next window of a bot should be, from how dense the last one was.
+
+    Args:
+        taken: What was taken.
+        rows: How many rows that held.
+        asked: What was to be taken.
+        widest: The limit.
+    """
+    if taken.end < asked.end:
+        return taken.width
+    growth = min(0.9 * ROWS / max(rows, 1), 2)
     seconds = max(math.floor(asked.width.total_seconds() * growth), 1)
     return min(timedelta(seconds=seconds), widest)
-
-
-def drive(reading: Reading) -> Taken:
-    """Make the requests of a reading one after another."""
-    try:
-        batch = next(reading)
-        while True:
-            batch = reading.send([fetch() for fetch in batch])
-    except StopIteration as stop:
-        taken: Taken = stop.value
-        return taken

@@ -120,7 +120,9 @@ def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
         there is nothing.
     """
     record: dict[str, Any] = {}
-    additional = {name: raw[name] for name in raw.keys() - columns.keys()}
+    additional: dict[str, Any] = {}
+    if not raw.keys() <= columns.keys():
+        additional = {name: raw[name] for name in raw if name not in columns}
     for name, (column, convert) in columns.items():
         value = raw.get(name)
         if value is not None:

@@ -1,47 +1,61 @@
-"""The base class of all streams: windows, read whole, emitted, checkpointed."""
+"""The base class of all streams: bots read ahead, emitted and checkpointed."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import resources
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from singer_sdk import SchemaDirectory, Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_botsessions.errors import BookmarkError, BotError, IncompleteError
-from tap_botsessions.reader import drive, next_width
+from tap_botsessions.ahead import Job, ReadAhead
+from tap_botsessions.errors import BookmarkError, BotError
 from tap_botsessions.settings import given
 from tap_botsessions.windows import Window, parse_instant, starting_point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_botsessions.reader import Reading, Taken
+    from tap_botsessions.reader import Reading, Seen, Taken
     from tap_botsessions.records import Row
+    from tap_botsessions.tap import TapBotsessions
 
 _SCHEMAS: SchemaDirectory = SchemaDirectory(resources.files(__package__) / "schemas")
 
-_ROUNDING = timedelta(seconds=2)
-"""How far a record may lie outside of the range that was asked for."""
+_ROWS_AT_A_TIME = 500
+"""Rows that are emitted between two looks at what has come in meanwhile."""
+
+
+class Failure(NamedTuple):
+    """A bot that was given up, in one stream."""
+
+    stream: str
+    what: str
+    error: BotError
+
+
+Failures = list[Failure]
 
 
 class BotStream(Stream):
     """A stream that is read bot by bot, each with a bookmark of its own.
 
     A leaf says what it is by its class attributes and how a window is read by `take`.
+    The bots are read at once, and their windows are emitted as they come, in order for
+    each bot; hence the SDK's way of syncing, one partition after another, is replaced.
 
     Attributes:
         bot_key: The column that holds the bot's id, and the key of its state.
         bots: The ids of the bots to read.
-        failures: Where the bots that failed are put down, a line each.
+        failures: Where the bots that failed are put down.
     """
 
     bot_key: ClassVar[str]
@@ -50,35 +64,28 @@ class BotStream(Stream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(
-        self,
-        tap: Tap,
-        bots: Sequence[str],
-        failures: list[str],
+        self, tap: TapBotsessions, bots: Sequence[str], failures: Failures
     ) -> None:
         """Prepare to read bots.
 
         Args:
             tap: The tap.
             bots: The ids of the bots to read.
-            failures: Where the bots that failed are put down, a line each.
+            failures: Where the bots that failed are put down.
         """
         super().__init__(tap, schema=_SCHEMAS.get_schema(self.name))
+        self.tap = tap
         self.bots = bots
         self.failures = failures
         self.run_start = datetime.fromtimestamp(tap.initialized_at // 1000, UTC)
 
     @abstractmethod
-    def take(
-        self,
-        bot: str,
-        window: Window,
-        seen: dict[tuple[str, ...], Row],
-    ) -> Reading:
+    def take(self, bot: str, window: Window, seen: Seen) -> Reading:
         """Read a window of a bot whole, or a leading part of it."""
 
+    @abstractmethod
     def to_bookmark(self, instant: datetime) -> str | int:
         """The bookmark of a bot whose records before an instant have all been read."""
-        raise NotImplementedError
 
     def from_bookmark(self, value: object) -> datetime:
         """The instant from which a bot with this bookmark is read on.
@@ -88,82 +95,44 @@ class BotStream(Stream):
         """
         return parse_instant(value)
 
-    @property
-    @override
-    def partitions(self) -> list[dict[str, str]]:
-        return [{self.bot_key: bot} for bot in self.bots]
+    def spans(self, span: Window) -> Iterable[Window]:
+        """The ranges that a range is read in, at the least."""
+        return [span] if span.start < span.end else []
 
-    @property
-    @override
-    def is_sorted(self) -> bool:
-        return True
+    def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:  # noqa: ARG002 -- for leaves
+        """The rows of what was taken that are to be emitted."""
+        return taken.rows
 
-    @override
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        bot = (context or {})[self.bot_key]
-        try:
-            span = self._span(context)
-            self.logger.info("%s: reading %s", self.what(bot), span)
-            for row in self.revisit(bot):
-                yield row.record
-            for taken in self.read(bot, span):
-                for row in taken.rows:
-                    yield row.record
-                self._checkpoint(context, taken.window.end)
-        except BotError as error:
-            line = f"{self.what(bot)}: {error}"
-            if self.ABORT_AT_RECORD_COUNT is not None:
-                raise BotError(line) from error
-            self.logger.error("%s", line)  # noqa: TRY400 -- a line for people
-            self.failures.append(line)
+    def to_state(self, bot: str, end: datetime | None) -> dict[str, Any]:
+        """What to change in the state of a bot that has been read up to an instant.
 
-    def read(self, bot: str, span: Window) -> Iterator[Taken]:
-        """Read a range of a bot window by window, as wide as its density allows."""
-        widest = max(timedelta(days=self.config["window_days"]), timedelta(seconds=1))
-        width = widest
-        start = span.start
-        seen: dict[tuple[str, ...], Row] = {}
-        while start < span.end:
-            asked = Window(start, min(start + width, span.end))
-            taken = drive(self.take(bot, asked, seen))
-            yield taken
-            width = next_width(taken, asked, widest)
-            start = taken.window.end
-            seen = taken.beyond
+        Args:
+            bot: The bot.
+            end: The instant; none if what was read was not asked for by its time.
 
-    def revisit(self, bot: str) -> Iterable[Row]:  # noqa: ARG002 -- for leaves
-        """Read records again by other means than their time, before the windows."""
-        return ()
-
-    def what(self, bot: str) -> str:
-        """The stream and the bot, for messages."""
-        return f"{self.name}, {self.bot_key.removesuffix('_id')} {bot}"
-
-    @staticmethod
-    def hold_to(window: Window, rows: Iterable[Row]) -> None:
-        """Hold rows against the range that was asked for.
-
-        Avaamo removed parameters by which its lists were filtered once and may ignore
-        them (release notes, Atlas 8): an answer to another question must not pass for
-        an answer to this one.
-
-        Raises:
-            IncompleteError: A row lies outside.
+        Returns:
+            Values by their names; null for what has to go.
         """
-        start, end = window.start - _ROUNDING, window.end + _ROUNDING
-        for row in rows:
-            if not start <= row.time <= end:
-                msg = (
-                    f"{window}: the server sent a record of another time, so it does "
-                    f"not filter as documented; nothing of this window is emitted"
-                )
-                raise IncompleteError(msg)
+        bookmark = self.bookmark(self.context_of(bot))
+        if end is None or (bookmark is not None and end <= bookmark):
+            return {}
+        return {
+            "replication_key": self.replication_key,
+            "replication_key_value": self.to_bookmark(end),
+        }
 
-    def _span(self, context: Context | None) -> Window:
+    def job(self, bot: str) -> Job:
+        """What is to be read of a bot in this run."""
+        span = self.span(bot)
+        self.logger.info("%s: reading %s", self.what(bot), span)
+        widest = max(timedelta(days=self.config["window_days"]), timedelta(seconds=1))
+        return Job(bot, partial(self.take, bot), self.spans(span), widest)
+
+    def span(self, bot: str) -> Window:
         """The range of a bot that this run reads."""
         start = starting_point(
             parse_instant(self.config["start_date"]),
-            self._bookmark(context),
+            self.bookmark(self.context_of(bot)),
             timedelta(hours=self.config["lookback_hours"]),
         )
         end = self.run_start
@@ -171,7 +140,12 @@ class BotStream(Stream):
             end = min(end, parse_instant(self.config["end_date"]))
         return Window(start, max(start, end))
 
-    def _bookmark(self, context: Context | None) -> datetime | None:
+    def bookmark(self, context: Context) -> datetime | None:
+        """The instant up to which a bot has been read, if there is one.
+
+        Raises:
+            BookmarkError: The state holds something else.
+        """
         state = self.get_context_state(context)
         if (
             self.replication_method == REPLICATION_FULL_TABLE
@@ -188,37 +162,106 @@ class BotStream(Stream):
             )
             raise BookmarkError(msg) from error
 
-    def _checkpoint(self, context: Context | None, end: datetime) -> None:
-        """Move a bot's bookmark on to the end of a window, and write the state.
+    def context_of(self, bot: str) -> dict[str, str]:
+        """The SDK's context of a bot: its partition."""
+        return {self.bot_key: bot}
 
-        The SDK moves bookmarks by records and has no public way to move one by the end
-        of a window; the two private names that this takes stand here and below. In
-        BATCH mode the records leave later, and the SDK writes the state after them.
+    def what(self, bot: str) -> str:
+        """The stream and the bot, for messages."""
+        return f"{self.name}, {self.bot_key.removesuffix('_id')} {bot}"
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, str]]:
+        return [self.context_of(bot) for bot in self.bots]
+
+    @property
+    @override
+    def is_sorted(self) -> bool:
+        return True
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        """Read all bots, or one, and checkpoint after each window.
+
+        Args:
+            context: The bot's; none for all of them.
+
+        Yields:
+            The records, those of a bot in order of time.
         """
+        bots = [context[self.bot_key]] if context else self.bots
+        with ReadAhead(
+            self._jobs(bots),
+            workers=self.config["max_concurrent_requests"],
+            retries=self.config["max_retries"],
+            heed=self.tap.ending.heed,
+        ) as ahead:
+            for bot, outcome in ahead:
+                if isinstance(outcome, BotError):
+                    self._fail(bot, outcome)
+                    continue
+                for number, row in enumerate(self.to_emit(bot, outcome)):
+                    yield row.record
+                    if number % _ROWS_AT_A_TIME == 0:
+                        ahead.poll()
+                self._checkpoint(bot, outcome)
+
+    def _jobs(self, bots: Iterable[str]) -> Iterator[Job]:
+        for bot in bots:
+            try:
+                yield self.job(bot)
+            except BotError as error:
+                self._fail(bot, error)
+
+    def _fail(self, bot: str, error: BotError) -> None:
+        """Put a bot aside; its bookmark stays, and the others go on."""
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            msg = f"{self.what(bot)}: {error}"
+            raise BotError(msg) from error
+        self.logger.info("%s: put aside", self.what(bot))
+        self.failures.append(Failure(self.name, self.what(bot), error))
+
+    def _checkpoint(self, bot: str, taken: Taken) -> None:
+        """Move a bot's bookmark on to the end of a window, and write the state."""
         if self.replication_method == REPLICATION_FULL_TABLE:
             return
-        bookmark = self._bookmark(context)
-        if bookmark is None or bookmark < end:
-            state = self.get_context_state(context)
-            state["replication_key"] = self.replication_key
-            state["replication_key_value"] = self.to_bookmark(end)
-            self.state_manager.is_flushed = False
+        state = self.get_context_state(self.context_of(bot))
+        for name, value in self.to_state(
+            bot, taken.window.end if taken.window else None
+        ).items():
+            if value is None:
+                state.pop(name, None)
+            else:
+                state[name] = value
         if not self.get_batch_config(self.config):
-            self._write_state_message()
+            # In BATCH mode the records leave later, and the SDK writes the state then.
+            self.tap.state_writer.write_state(self.tap_state)
 
     @override
-    def _increment_stream_state(
-        self,
-        latest_record: Record,
-        *,
-        context: Context | None = None,
-    ) -> None:
-        """Leave the bookmark: it moves by windows."""
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, None, None]:
+        """Emit the records of all bots.
 
-    @override
-    def compare_start_date(self, value: str, start_date_value: str) -> str:
-        """Leave it to `starting_point`, which can read every kind of bookmark."""
-        return value
+        This replaces a private method of the SDK's, which reads one partition after
+        another, moves bookmarks by records and keeps books on each: here bots are read
+        at once, bookmarks move by windows, and records need no further care.
+        """
+        selected = self.selected
+        with (
+            self.tap.flushing(),
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+        ):
+            for number, record in enumerate(self.get_records(context)):
+                self._check_max_record_limit(current_record_index=number)
+                if not selected:
+                    continue
+                if write_messages:
+                    self._write_record_message(record)
+                counter.increment()
+                yield record
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:

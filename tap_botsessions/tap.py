@@ -5,26 +5,30 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
 from tap_botsessions import avaamo, kore, validation
 from tap_botsessions.errors import BotError
+from tap_botsessions.output import Ending, PieceWriter, die_of
 from tap_botsessions.settings import SCHEMA, avaamo_configured, kore_configured
+from tap_botsessions.stream import BotStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
     from typing import IO
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from tap_botsessions.stream import BotStream
+    from tap_botsessions.stream import Failures
 
 
 class TapBotsessions(Tap):
@@ -32,7 +36,7 @@ class TapBotsessions(Tap):
 
     name = "tap-botsessions"
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(SCHEMA)
-    message_writer_class = MsgSpecWriter
+    message_writer_class = PieceWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.DISCOVER,
@@ -46,7 +50,9 @@ class TapBotsessions(Tap):
 
     @override
     def __init__(self, **kwargs: Any) -> None:
-        self.failures: list[str] = []
+        self.failures: Failures = []
+        self.ending = Ending(self._farewell)
+        self._is_syncing = False
         super().__init__(**kwargs)
 
     @override
@@ -56,9 +62,9 @@ class TapBotsessions(Tap):
         is_kore = kore_configured(self.config)
         streams: list[BotStream] = []
         if is_avaamo or not is_kore:
-            instance = avaamo.connect(self.config)
+            account = avaamo.Account.of(self.config)
             streams += [
-                stream(self, instance, self.failures)
+                stream(self, account, self.failures)
                 for stream in (
                     avaamo.AvaamoSessions,
                     avaamo.AvaamoMessages,
@@ -66,7 +72,7 @@ class TapBotsessions(Tap):
                 )
             ]
         if is_kore or not is_avaamo:
-            host = kore.connect(self.config)
+            host = kore.Host.of(self.config)
             streams.append(kore.KoreSessions(self, host, self.failures))
         return streams
 
@@ -121,11 +127,64 @@ class TapBotsessions(Tap):
             catalog=_load(catalog, "catalog"),
             parse_env_config=config.parse_env,
         )
-        tap.sync_all()
-        if tap.failures:
-            for failure in tap.failures:
-                cls.logger.error("incomplete: %s", failure)
-            sys.exit(1)
+        tap.sync()
+        for line in tap.summary():
+            cls.logger.error("incomplete: %s", line)
+        sys.exit(1 if tap.failures else 0)
+
+    def sync(self) -> None:
+        """Sync all streams that are selected, to be ended by a signal in good order."""
+        self._is_syncing = True
+        self.sync_all()
+        self._is_syncing = False
+
+    def flush(self) -> None:
+        """Have what was written leave this process."""
+        if isinstance(self.message_writer, PieceWriter):
+            self.message_writer.flush()
+
+    @contextmanager
+    def flushing(self) -> Iterator[None]:
+        """Flush at the end of the block."""
+        try:
+            yield
+        finally:
+            self.flush()
+
+    def summary(self) -> Iterator[str]:
+        """Say what is incomplete: a line a bot, or one for all if they fail alike."""
+        bots = Counter(
+            vendor_of(stream.name)
+            for stream in self.streams.values()
+            if isinstance(stream, BotStream) and stream.selected
+            for _ in stream.bots
+        )
+        errors = Counter(
+            (vendor_of(failure.stream), str(failure.error)) for failure in self.failures
+        )
+        for failure in self.failures:
+            vendor, error = vendor_of(failure.stream), str(failure.error)
+            if 1 < bots[vendor] == errors[vendor, error]:
+                yield f"{vendor}, all of it: {error}"
+                errors[vendor, error] = 0
+            elif errors[vendor, error]:
+                yield f"{failure.what}: {error}"
+
+    def _farewell(self) -> None:
+        """Write the last state; not in BATCH mode, whose records may still be here."""
+        if not self.config.get("batch_config"):
+            self.state_writer.write_state(self.state)
+        self.flush()
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Have a signal end the run in good order, and the process by that signal.
+
+        The SDK would exit with 0, from wherever the run is.
+        """
+        if not self._is_syncing:
+            die_of(signum)
+        self.ending.request(signum)
 
     @classmethod
     @override
@@ -147,6 +206,11 @@ class TapBotsessions(Tap):
             raise click.ClickException("\n".join(error.errors)) from error
         except BotError as error:
             raise click.ClickException(str(error)) from error
+
+
+def vendor_of(stream: str) -> str:
+    """The vendor of a stream, by the first part of its name."""
+    return stream.partition("_")[0]
 
 
 def _load(file: IO[str] | None, what: str) -> dict[str, Any] | None:

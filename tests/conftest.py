@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.singerlib.encoding.simple import Message
 
+    from tap_botsessions.stream import Failures
+
 Records = dict[str, Keyed]
 
 
@@ -34,7 +36,7 @@ class Synced(MsgSpecWriter):
     """
 
     messages: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failures: Failures = field(default_factory=list)
 
     @override
     def write_message(self, message: Message) -> None:
@@ -99,6 +101,9 @@ def config_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
         "kore_client_secret": world.app.client_secret,
         "kore_jwt_algorithm": world.app.algorithm,
         "kore_bot_ids": list(world.bots),
+        "avaamo_requests_per_minute": 100_000,
+        "kore_requests_per_minute": 100_000,
+        "kore_requests_per_hour": 1_000_000,
         "start_date": world.start.isoformat(),
         "end_date": end_of(world).isoformat(),
         **settings,
@@ -138,4 +143,4 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow without a pause."""
-    monkeypatch.setattr("tap_botsessions.transport._backoff", lambda _state: 0.0)
+    monkeypatch.setattr("tap_botsessions.ahead.backoff", lambda _attempts: 0.0)

@@ -13,8 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from tap_botsessions.budget import Budget
 from tap_botsessions.errors import IncompleteError
-from tap_botsessions.reader import ATTEMPTS, ROWS, Page, Taken, drive, next_width, take
+from tap_botsessions.reader import (
+    ATTEMPTS,
+    ROWS,
+    Fetch,
+    Page,
+    Reading,
+    Seen,
+    Taken,
+    next_width,
+    take,
+)
 from tap_botsessions.records import Row
 from tap_botsessions.windows import Window
 
@@ -22,8 +33,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
-NOTHING: dict[tuple[str, ...], Row] = {}
+NOTHING: Seen = {}
+BUDGET = Budget("tests", 1000)
 DAY = Window(START, START + timedelta(days=1))
+
+
+def drive(reading: Reading) -> Taken:
+    """Make the requests of a reading one after another."""
+    try:
+        batch = next(reading)
+        while True:
+            batch = reading.send([fetch.send() for fetch in batch])
+    except StopIteration as stop:
+        taken: Taken = stop.value
+        assert taken.window is not None
+        return taken
+
+
+def end_of(taken: Taken) -> datetime:
+    assert taken.window is not None
+    return taken.window.end
 
 
 def row(number: float) -> Row:
@@ -57,9 +86,7 @@ class Vendor:
     def listings(self, window: Window) -> list[Listing]:
         return [Listing(self, window)]
 
-    def take(
-        self, max_rows: int = ROWS, seen: dict[tuple[str, ...], Row] | None = None
-    ) -> Taken:
+    def take(self, max_rows: int = ROWS, seen: Seen | None = None) -> Taken:
         return drive(take(self.listings, DAY, seen or {}, max_rows))
 
 
@@ -74,7 +101,10 @@ class Listing:
     def first(self) -> int:
         return 1 if self.vendor.numbered else 0
 
-    def fetch(self, position: int) -> Page:
+    def fetch(self, position: int) -> Fetch:
+        return Fetch(lambda: self.page(position), BUDGET, "tests")
+
+    def page(self, position: int) -> Page:
         vendor = self.vendor
         vendor.meanwhile(len(vendor.fetched))
         vendor.fetched.append(position)
@@ -149,9 +179,9 @@ def test_a_late_row_before_every_page_is_got_the_better_of() -> None:
 
     vendor.meanwhile = arrive
     first = vendor.take()
-    assert first.window.end < DAY.end
+    assert end_of(first) < DAY.end
     assert set(numbers(first)) >= {
-        row.record["number"] for row in vendor.rows if row.time < first.window.end
+        row.record["number"] for row in vendor.rows if row.time < end_of(first)
     } - {20 + (len(vendor.fetched) - 1) / 1000}
 
 
@@ -168,7 +198,7 @@ def test_an_order_that_changes_with_every_request_loses_nothing() -> None:
         taken = drive(take(vendor.listings, Window(start, DAY.end), seen))
         windows.append(taken.window)
         found += numbers(taken)
-        start, seen = taken.window.end, taken.beyond
+        start, seen = end_of(taken), taken.beyond
     assert found == list(range(12))
     assert len(windows) > 1
 
@@ -176,8 +206,8 @@ def test_an_order_that_changes_with_every_request_loses_nothing() -> None:
 def test_a_count_that_lies_ends_in_an_error_that_tells_it() -> None:
     class Liar(Listing):
         @override
-        def fetch(self, position: int) -> Page:
-            return super().fetch(position)._replace(total=5, more=False)
+        def page(self, position: int) -> Page:
+            return super().page(position)._replace(total=5, more=False)
 
     vendor = Vendor([row(1), row(2)])
     with pytest.raises(IncompleteError, match="2 records came where 5 were counted"):
@@ -188,8 +218,8 @@ def test_a_count_that_lies_ends_in_an_error_that_tells_it() -> None:
 def test_a_server_that_repeats_its_first_page_for_ever_is_left() -> None:
     class Stuck(Listing):
         @override
-        def fetch(self, position: int) -> Page:
-            page = super().fetch(self.first)
+        def page(self, position: int) -> Page:
+            page = super().page(self.first)
             return page._replace(more=True, following=position + 1)
 
     vendor = Vendor([row(number) for number in range(6)], numbered=True)
@@ -202,7 +232,7 @@ def test_a_window_that_holds_too_much_is_narrowed() -> None:
     taken = vendor.take(max_rows=200)
     assert 0 < len(taken.rows) <= 200
     assert numbers(taken) == list(range(len(taken.rows)))
-    assert taken.window.end < DAY.end
+    assert end_of(taken) < DAY.end
 
 
 def test_a_second_that_holds_too_much_is_taken_all_the_same() -> None:
@@ -265,17 +295,15 @@ def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913, PLR09
     while start < DAY.end:
         taken = drive(take(vendor.listings, Window(start, DAY.end), seen, max_rows))
         found += numbers(taken)
-        start, seen = taken.window.end, taken.beyond
+        start, seen = end_of(taken), taken.beyond
     assert found == sorted(set(found))
     assert {row.record["number"] for row in lasting} <= set(found)
 
 
 def test_the_next_window_is_as_wide_as_the_last_one_was_dense() -> None:
     widest = timedelta(days=6)
-    sparse = Taken(DAY, [row(1)])
-    assert next_width(sparse, DAY, widest) == timedelta(days=2)
-    dense = Taken(DAY, [row(1)] * (2 * ROWS))
-    assert next_width(dense, DAY, widest) == timedelta(days=1) * 0.45
-    narrow = Taken(Window(START, START + timedelta(hours=1)), [])
-    assert next_width(narrow, DAY, widest) == timedelta(hours=1)
-    assert next_width(sparse, DAY, timedelta(hours=30)) == timedelta(hours=30)
+    assert next_width(DAY, 1, DAY, widest) == timedelta(days=2)
+    assert next_width(DAY, 2 * ROWS, DAY, widest) == timedelta(days=1) * 0.45
+    part = Window(START, START + timedelta(hours=1))
+    assert next_width(part, 0, DAY, widest) == timedelta(hours=1)
+    assert next_width(DAY, 1, DAY, timedelta(hours=30)) == timedelta(hours=30)

@@ -1,0 +1,106 @@
+"""How many requests a vendor allows one bot or account, kept ahead of time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Literal, cast
+
+from pyrate_limiter import Duration, InMemoryBucket, Rate, RateItem
+
+if TYPE_CHECKING:
+    from pyrate_limiter import Decision
+
+logger = logging.getLogger("tap-botsessions")
+
+# Milliseconds: a request takes its time to arrive, and some take more than others, so
+# the vendor may see two requests closer together than they were sent.
+_MARGIN = 1000
+
+
+class Budget:
+    """The requests of one bot or account, over rolling minutes and hours.
+
+    A budget is no lock: it is used by one thread.
+    """
+
+    def __init__(self, what: str, per_minute: int, per_hour: int | None = None) -> None:
+        """Set up the rates.
+
+        Args:
+            what: Whose budget it is, for messages.
+            per_minute: Requests in any 60 seconds.
+            per_hour: Requests in any 60 minutes, if that is limited too.
+        """
+        minute = Rate(per_minute, Duration.MINUTE + _MARGIN)
+        rates = [minute]
+        if per_hour is not None:
+            hour = Rate(per_hour, Duration.HOUR + _MARGIN)
+            # One of them may leave the other nothing to limit.
+            if per_hour <= per_minute:
+                rates = [hour]
+            elif per_hour / hour.interval < per_minute / minute.interval:
+                rates = [minute, hour]
+        self._what = what
+        self._bucket = InMemoryBucket(rates)
+        self._blocked_until = 0.0
+        self._told = False
+
+    def take(self) -> float:
+        """Take a place for one request.
+
+        Returns:
+            0 if the request may be made now, else the seconds to wait before asking
+            again; no place is taken then.
+        """
+        wait = self._blocked_until - time.monotonic()
+        if wait > 0:
+            return wait
+        now = _milliseconds()
+        self._bucket.leak(now)
+        decision = cast("Decision", self._bucket.put_decision(RateItem("", now)))
+        if decision.allowed:
+            return 0.0
+        wait = (decision.retry_after_ms or _MARGIN) / 1000
+        self._blocked_until = time.monotonic() + wait
+        level = logging.DEBUG if self._told else logging.INFO
+        logger.log(
+            level, "%s: waiting %.0f s for the budget of requests", self._what, wait
+        )
+        self._told = True
+        return wait
+
+    def pause(self, limit: Literal["minute", "hour"], wait: float | None) -> float:
+        """Make no request for a while: the vendor has refused one for its rate.
+
+        Args:
+            limit: The limit that was exceeded.
+            wait: Seconds that the vendor asks to wait, if it says so. Else it is until
+                the minute is over, or until the hour frees a place.
+
+        Returns:
+            The seconds that the pause takes.
+        """
+        if wait is None:
+            wait = self._to_free_hour() if limit == "hour" else _to_next_minute()
+        self._blocked_until = max(self._blocked_until, time.monotonic() + wait)
+        return wait
+
+    def _to_free_hour(self) -> float:
+        """Seconds until the first request of the hour is an hour old.
+
+        Requests of other clients are not known; without any of its own, a minute.
+        """
+        first = self._bucket.peek(self._bucket.count() - 1)
+        if first is None:
+            return _to_next_minute()
+        age = (_milliseconds() - first.timestamp) / 1000
+        return max(3600 - age, 1.0)
+
+
+def _milliseconds() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _to_next_minute() -> float:
+    return 60 - time.time() % 60

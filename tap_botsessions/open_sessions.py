@@ -1,0 +1,131 @@
+"""Sessions of Kore.ai's that were open when they were read, and so may have changed."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tap_botsessions.errors import BookmarkError
+from tap_botsessions.windows import parse_instant, to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tap_botsessions.records import Row
+
+logger = logging.getLogger("tap-botsessions")
+
+MOST = 2_000
+"""So many sessions of a bot are followed by their ids; more, by reading their time."""
+
+IDS, SINCE = "open_sessions", "open_since"
+"""Their places in the state of a bot."""
+
+
+class OpenSessions:
+    """The open sessions of one bot.
+
+    In the state they are `open_sessions`, an object with the session's start and a
+    checksum of what was emitted of it, by its id; the checksum is empty if nothing was.
+    Where there are too many, they are `open_since` instead: an instant from which the
+    next run reads all sessions again.
+
+    Attributes:
+        since: The instant, if the last run left one.
+    """
+
+    def __init__(self, state: Mapping[str, Any], bookmark: datetime | None) -> None:
+        """Read what the last run left in the state of a bot, and its bookmark.
+
+        Raises:
+            BookmarkError: It is not as the tap wrote it.
+        """
+        try:
+            self._open = {
+                name: (parse_instant(start), str(checksum))
+                for name, (start, checksum) in state.get(IDS, {}).items()
+            }
+            since = state.get(SINCE)
+            self.since = None if since is None else parse_instant(since)
+        except (AttributeError, TypeError, ValueError) as error:
+            msg = "the open sessions in the state are unreadable; mend or clear it"
+            raise BookmarkError(msg) from error
+        self._bookmark = bookmark
+        self._read_until = self.since or datetime.max.replace(tzinfo=UTC)
+        self._overflow: datetime | None = None
+
+    def ids(self, before: datetime | None = None) -> list[str]:
+        """The ids of all of them, or of those that started before an instant."""
+        return [
+            name
+            for name, (start, _) in self._open.items()
+            if before is None or start < before
+        ]
+
+    def drop_before(self, oldest: datetime) -> None:
+        """Follow no more what started before an instant."""
+        self.drop(self.ids(before=oldest))
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Follow these no more."""
+        for name in names:
+            self._open.pop(name, None)
+
+    def was_emitted(self, row: Row) -> bool:
+        """Whether a session was emitted, in any form, while it was open."""
+        return bool(self._open.get(row.key[0], (None, ""))[1])
+
+    def has_changed(self, row: Row) -> bool:
+        """Whether a session is other than it was emitted."""
+        followed = self._open.get(row.key[0])
+        return followed is None or followed[1] != _checksum(row)
+
+    def observe(self, row: Row, *, emitted: bool) -> None:
+        """Follow a session that is open, and one that is closed no more."""
+        name = row.key[0]
+        if row.record["session_status"] != "active":
+            self._open.pop(name, None)
+        elif self._overflow is not None:
+            self._overflow = min(self._overflow, row.time)
+        else:
+            self._open[name] = (row.time, _checksum(row) if emitted else "")
+            if len(self._open) > MOST:
+                self._overflow = min(start for start, _ in self._open.values())
+                self._open.clear()
+                logger.warning(
+                    "more than %d sessions of a bot are open; instead of asking for "
+                    "each, the next run reads all from %s on again",
+                    MOST,
+                    to_rfc3339(self._overflow),
+                )
+
+    def to_state(self, end: datetime | None) -> dict[str, Any]:
+        """What the state must hold.
+
+        Args:
+            end: Up to where this run has read all; none as long as it is nowhere.
+        """
+        if end is not None:
+            self._read_until = end
+        is_behind = (
+            self.since is not None
+            and self._bookmark is not None
+            and self._read_until < self._bookmark
+        )
+        since = min(
+            filter(None, (self._read_until if is_behind else None, self._overflow)),
+            default=None,
+        )
+        ids = {
+            name: [to_rfc3339(start), checksum]
+            for name, (start, checksum) in self._open.items()
+        }
+        return {IDS: ids or None, SINCE: to_rfc3339(since) if since else None}
+
+
+def _checksum(row: Row) -> str:
+    return f"{zlib.crc32(msgspec.json.encode(row.record)):08x}"

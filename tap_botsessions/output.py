@@ -1,0 +1,79 @@
+"""Standard output: lines in larger pieces, and how a signal ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.singerlib import RecordMessage
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from singer_sdk.singerlib.encoding.simple import Message
+
+_PIECE = 1 << 16
+_SECONDS_TO_END = 4.0
+
+
+class PieceWriter(MsgSpecWriter):
+    """Writes records in larger pieces; other messages leave at once, with those."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to write."""
+        self._pending = bytearray()
+
+    @override
+    def write_message(self, message: Message) -> None:
+        self._pending += self.format_message(message)
+        if len(self._pending) >= _PIECE or not isinstance(message, RecordMessage):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        pending, self._pending = self._pending, bytearray()
+        sys.stdout.buffer.write(pending)
+        sys.stdout.buffer.flush()
+
+
+class Ending:
+    """A signal to end: heeded between two messages, never within one.
+
+    If the run does not come to that within seconds, since the target takes nothing in,
+    it is ended where it is.
+    """
+
+    def __init__(self, farewell: Callable[[], None]) -> None:
+        """Prepare for a signal.
+
+        Args:
+            farewell: Writes what still has to be written.
+        """
+        self._farewell = farewell
+        self._signal: int | None = None
+
+    def request(self, signum: int) -> None:
+        """Note a signal, from within its handler."""
+        self._signal = signum
+        signal.signal(signal.SIGALRM, lambda *_: die_of(signum))
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_END)
+
+    def heed(self) -> None:
+        """End the run if a signal came: no message is half written now."""
+        if self._signal is not None:
+            self._farewell()
+            die_of(self._signal)
+
+
+def die_of(signum: int) -> NoReturn:
+    """End this process by a signal, so that its parent can tell.
+
+    A process that has number 1 is not ended by signals and exits with a shell's code.
+    """
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)
