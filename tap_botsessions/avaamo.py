@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -38,7 +38,6 @@ from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc333
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
 
     from requests import PreparedRequest
 
@@ -149,12 +148,13 @@ class AvaamoListStream(AvaamoStream):
     def row(self, agent: str, entry: Mapping[str, Any]) -> Row:
         """The row that an entry makes."""
         record = {"agent_id": agent, **shape(entry, self.columns)}
-        identity, _ = self.columns[self.identity]
-        fields = {identity: self.identity, "timetoken": "created_at"}
-        require(record, self.name, **fields)
-        time = parse_instant(record["timetoken"])
-        record["created_at"] = to_rfc3339(time)
-        return Row((record[identity], record["created_at"]), time, record)
+        identity, timetoken = record[self.identity], record["timetoken"]
+        if identity is None or timetoken is None:
+            fields = {self.identity: self.identity, "timetoken": "created_at"}
+            require(record, self.name, **fields)
+        time = parse_instant(timetoken)
+        created_at = record["created_at"] = to_rfc3339(time)
+        return Row((identity, created_at), time, record)
 
 
 @dataclass(frozen=True)
@@ -193,19 +193,27 @@ class _Entries:
         )
 
 
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
 def epoch(value: object) -> float:
     """UNIX epoch seconds; integers in some of Avaamo's samples, floats in others."""
     seconds = number(value)
-    parse_instant(seconds)
+    if not 0 <= seconds <= _LAST:
+        raise ValueError
     return seconds
 
 
 def user(value: object) -> dict[str, Any]:
     """A message's user: names come as integers too, and either field may be missing."""
     return {
-        name: text(item) if isinstance(item, int | float) else item
+        name: item if type(item) is str or item is None else _name(item)
         for name, item in mapping(value).items()
     }
+
+
+def _name(value: object) -> object:
+    return text(value) if isinstance(value, int | float) else value
 
 
 class AvaamoSessions(AvaamoListStream):

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
+import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib.encoding.simple import Message
+
+_encoder = msgspec.json.Encoder()
 
 _PIECE = 1 << 16
 _SECONDS_TO_END = 4.0
@@ -31,6 +36,21 @@ class PieceWriter(MsgSpecWriter):
     def write_message(self, message: Message) -> None:
         self._pending += self.format_message(message)
         if len(self._pending) >= _PIECE or not isinstance(message, RecordMessage):
+            self.flush()
+
+    def write_records(self, stream: str, records: Sequence[Record]) -> None:
+        """Write RECORD messages of a stream, encoded all at once."""
+        now = datetime.now(UTC)
+        self._pending += _encoder.encode_lines(
+            {
+                "type": "RECORD",
+                "stream": stream,
+                "record": record,
+                "time_extracted": now,
+            }
+            for record in records
+        )
+        if len(self._pending) >= _PIECE:
             self.flush()
 
     def flush(self) -> None:

@@ -25,7 +25,6 @@ value does not fit the column.
 ADDITIONAL_FIELDS = "additional_fields"
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_MAY_BE_UNSTORABLE = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 
 
 class Row(NamedTuple):
@@ -107,6 +106,16 @@ def texts(value: object) -> list[str]:
     return [text(item) for item in (value if isinstance(value, list) else [value])]
 
 
+_AS_IS: Mapping[Convert, frozenset[type]] = {
+    boolean: frozenset({bool}),
+    mapping: frozenset({dict}),
+    number: frozenset({float, int}),
+    sequence: frozenset({list}),
+    text: frozenset({str}),
+}
+"""What a conversion leaves as it is, so that it need not be called: most values."""
+
+
 def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     """Give a vendor's object the columns of its stream.
 
@@ -125,7 +134,7 @@ def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
         additional = {name: raw[name] for name in raw if name not in columns}
     for name, (column, convert) in columns.items():
         value = raw.get(name)
-        if value is not None:
+        if value is not None and type(value) not in _AS_IS.get(convert, ()):
             try:
                 value = convert(value)
             except (TypeError, ValueError):
@@ -172,7 +181,7 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON can be anything
         ValueError: It is not JSON.
     """
     try:
-        if not _MAY_BE_UNSTORABLE.search(body):
+        if b"\\u0000" not in body:
             return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # the standard library's reader is the more lenient one

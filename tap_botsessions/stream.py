@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from singer_sdk import SchemaDirectory, Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.errors import BookmarkError, BotError
+from tap_botsessions.output import PieceWriter
 from tap_botsessions.settings import given
 from tap_botsessions.windows import Window, parse_instant, starting_point
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
@@ -190,6 +192,11 @@ class BotStream(Stream):
         Yields:
             The records, those of a bot in order of time.
         """
+        for records in self._read(context):
+            yield from records
+
+    def _read(self, context: Context | None) -> Iterator[Sequence[Record]]:
+        """Read all bots, or one, some records at a time."""
         bots = [context[self.bot_key]] if context else self.bots
         with ReadAhead(
             self._jobs(bots),
@@ -201,10 +208,10 @@ class BotStream(Stream):
                 if isinstance(outcome, BotError):
                     self._fail(bot, outcome)
                     continue
-                for number, row in enumerate(self.to_emit(bot, outcome)):
-                    yield row.record
-                    if number % _ROWS_AT_A_TIME == 0:
-                        ahead.poll()
+                records = [row.record for row in self.to_emit(bot, outcome)]
+                for start in range(0, len(records), _ROWS_AT_A_TIME):
+                    yield records[start : start + _ROWS_AT_A_TIME]
+                    ahead.poll()
                 self._checkpoint(bot, outcome)
 
     def _jobs(self, bots: Iterable[str]) -> Iterator[Job]:
@@ -246,22 +253,61 @@ class BotStream(Stream):
 
         This replaces a private method of the SDK's, which reads one partition after
         another, moves bookmarks by records and keeps books on each: here bots are read
-        at once, bookmarks move by windows, and records need no further care.
+        at once, bookmarks move by windows, and records need no further care. The two
+        private methods below are the others that are used.
+
+        Yields:
+            The records, if they are not written: they are for a BATCH then.
         """
-        selected = self.selected
+        write = self._plain_writer() or self._write_one_by_one
         with (
             self.tap.flushing(),
             self.get_record_counter() as counter,
             self.get_sync_timer(),
         ):
-            for number, record in enumerate(self.get_records(context)):
-                self._check_max_record_limit(current_record_index=number)
-                if not selected:
-                    continue
+            for records in self._up_to_limit(self._read(context)):
+                counter.increment(len(records))
                 if write_messages:
-                    self._write_record_message(record)
-                counter.increment()
-                yield record
+                    write(records)
+                else:
+                    yield from records
+
+    def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:
+        """A quicker way to write records, if they are to be written as they are.
+
+        The SDK's passes each through its catalog's selection and its stream maps.
+        """
+        writer = self.tap.message_writer
+        [stream_map, *others] = self.stream_maps
+        if (
+            not isinstance(writer, PieceWriter)
+            or others
+            or type(stream_map) is not SameRecordTransform
+            or stream_map.flattening_enabled
+            or not all(self.mask.values())
+            or self._stream_version is not None
+        ):
+            return None
+        return partial(writer.write_records, stream_map.stream_alias)
+
+    def _up_to_limit(
+        self, reading: Iterator[Sequence[Record]]
+    ) -> Iterator[Sequence[Record]]:
+        """Abort the sync at the limit that a test run sets."""
+        limit = self.ABORT_AT_RECORD_COUNT
+        left = limit
+        for records in reading:
+            if left is None:
+                yield records
+                continue
+            yield records[:left]
+            left -= len(records[:left])
+            if left == 0:
+                self._check_max_record_limit(current_record_index=limit or 0)
+
+    def _write_one_by_one(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._write_record_message(record)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:

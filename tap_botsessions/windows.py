@@ -53,6 +53,11 @@ def parse_instant(value: object) -> datetime:
     Raises:
         ValueError: It is none of these, or out of the range of years 1 to 9999.
     """
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError(str(error)) from error
     if isinstance(value, str):
         instant = datetime.fromisoformat(value)
         if instant.tzinfo is None:
@@ -60,11 +65,6 @@ def parse_instant(value: object) -> datetime:
         try:
             return instant.astimezone(UTC)
         except OverflowError as error:
-            raise ValueError(str(error)) from error
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return datetime.fromtimestamp(value, UTC)
-        except (OverflowError, OSError) as error:
             raise ValueError(str(error)) from error
     msg = f"a {type(value).__name__} is no instant"
     raise ValueError(msg)
@@ -76,15 +76,9 @@ def to_rfc3339(instant: datetime) -> str:
     >>> to_rfc3339(datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC))
     '2026-05-01T12:00:00.250Z'
     """
-    precise = instant.microsecond % 1000
-    timespec = (
-        "microseconds"
-        if precise
-        else "milliseconds"
-        if instant.microsecond
-        else "seconds"
-    )
-    return f"{instant.replace(tzinfo=None).isoformat(timespec=timespec)}Z"
+    written = instant.replace(tzinfo=None).isoformat()
+    is_milliseconds = instant.microsecond and instant.microsecond % 1000 == 0
+    return f"{written[:-3] if is_milliseconds else written}Z"
 
 
 def starting_point(
