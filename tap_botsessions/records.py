@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime  # noqa: TC003 -- typing reads it in a NamedTuple
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ value does not fit the column.
 """
 
 ADDITIONAL_FIELDS = "additional_fields"
+
+_NUMBER: msgspec.json.Decoder[int | float] = msgspec.json.Decoder(int | float)
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -51,22 +54,23 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> int | float:
-    """A finite number; numbers in strings are read."""
+    """A finite number, no larger than a float can be; JSON's numbers in strings too."""
     if isinstance(value, str):
-        value = float(value)
+        value = _NUMBER.decode(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
-    if not math.isfinite(value):
-        raise ValueError
-    return value
+    if abs(value) <= sys.float_info.max:
+        return value
+    raise ValueError
 
 
 def integer(value: object) -> int:
     """An integer of 64 bits; `3.0` and `"3"` are read as 3."""
     value = number(value)
-    if value != int(value) or not -(2**63) <= value < 2**63:
+    whole = int(value)
+    if whole != value or not -(2**63) <= whole < 2**63:
         raise ValueError
-    return int(value)
+    return whole
 
 
 def boolean(value: object) -> bool:
@@ -109,7 +113,7 @@ def texts(value: object) -> list[str]:
 _AS_IS: Mapping[Convert, frozenset[type]] = {
     boolean: frozenset({bool}),
     mapping: frozenset({dict}),
-    number: frozenset({float, int}),
+    number: frozenset({float}),  # an integer may be too large
     sequence: frozenset({list}),
     text: frozenset({str}),
 }
@@ -175,26 +179,35 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON can be anything
     """Read a JSON body and clean what no database takes from its strings.
 
     NUL characters and lone surrogates, which PostgreSQL refuses, become U+FFFD, and so
-    does what is not UTF-8. NaN and infinities, which are not JSON, become null.
+    does what is not UTF-8. NaN and infinities, also those that are written as a number
+    which is too large for a float, become null.
 
     Raises:
         ValueError: It is not JSON.
     """
     try:
         if b"\\u0000" not in body:
-            return msgspec.json.decode(body)
+            return _BODY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # the standard library's reader is the more lenient one
     try:
-        decoded = json.loads(body.decode(errors="replace"), parse_constant=_no_constant)
+        decoded = json.loads(
+            body.decode(errors="replace"),
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
         return _cleaned(decoded)
     except RecursionError as error:
         msg = "nested too deeply"
         raise ValueError(msg) from error
 
 
-def _no_constant(_name: str) -> None:
-    return None
+def _finite(written: str) -> float | None:
+    value = float(written)
+    return value if math.isfinite(value) else None
+
+
+_BODY: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_finite)
 
 
 def _cleaned(value: Any) -> Any:  # noqa: ANN401 -- JSON can be anything

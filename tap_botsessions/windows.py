@@ -59,7 +59,7 @@ def parse_instant(value: object) -> datetime:
         except (OverflowError, OSError) as error:
             raise ValueError(str(error)) from error
     if isinstance(value, str):
-        instant = datetime.fromisoformat(value)
+        instant = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
         if instant.tzinfo is None:
             return instant.replace(tzinfo=UTC)
         try:
@@ -95,25 +95,19 @@ def starting_point(
         return start_date
 
 
-def cut(span: Window, width: timedelta) -> Iterator[Window]:
-    """Cut a span into consecutive windows that are at most so wide."""
-    start = span.start
-    while start < span.end:
-        end = min(start + width, span.end)
-        yield Window(start, end)
-        start = end
-
-
 def cut_days(span: Window, utc_offset: timedelta) -> Iterator[Window]:
     """Cut a span into the calendar days that it touches.
 
     The first window begins at its day's midnight, even where the span begins later.
-    The last one ends with the span, so that a day which is not over can be told.
+    The last one ends with the span, so that a day which is not over can be told. A span
+    that is empty touches none.
 
     Args:
         span: What to cut.
         utc_offset: How far east of UTC the days begin.
     """
+    if span.start >= span.end:
+        return
     zone = timezone(utc_offset)
     start = midnight(span.start.astimezone(zone).date(), utc_offset)
     while start < span.end:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tap_botsessions.windows import (
     Window,
-    cut,
     cut_days,
     midnight,
     narrowed,
@@ -81,6 +80,7 @@ def test_a_window_tells_its_width_and_its_bounds() -> None:
         ("2026-05-01T23:30:15-05:00", utc(2026, 5, 2, 4, 30, 15)),
         ("2026-05-01T12:30:15", utc(2026, 5, 1, 12, 30, 15)),
         ("2026-05-01 12:30:15", utc(2026, 5, 1, 12, 30, 15)),
+        ("2026-05-01t12:30:15z", utc(2026, 5, 1, 12, 30, 15)),
         ("2026-05-01", MAY),
         (0, utc(1970, 1, 1)),
         (-1, utc(1969, 12, 31, 23, 59, 59)),
@@ -189,33 +189,6 @@ def test_a_run_begins_between_the_start_date_and_the_bookmark(
     assert start_date <= start <= max(start_date, bookmark or start_date)
 
 
-# Cutting by width
-
-
-@pytest.mark.parametrize(
-    ("hours", "widths"),
-    [(0, []), (1, [1]), (24, [24]), (25, [24, 1]), (48, [24, 24]), (60, [24, 24, 12])],
-)
-def test_a_span_is_cut_into_full_windows_and_a_rest(
-    hours: int, widths: list[int]
-) -> None:
-    windows = list(cut(span(MAY, hours * HOUR), DAY))
-    assert [window.width for window in windows] == [width * HOUR for width in widths]
-
-
-@UNTIMED
-@given(data=st.data(), width=st.timedeltas(MICROSECOND, 6 * DAY))
-def test_windows_join_without_gap_or_overlap(
-    data: st.DataObject, width: timedelta
-) -> None:
-    whole = data.draw(spans(at_most=50 * width))
-    windows = list(cut(whole, width))
-    assert windows[0].start == whole.start
-    assert windows[-1].end == whole.end
-    assert all(left.end == right.start for left, right in pairwise(windows))
-    assert all(timedelta(0) < window.width <= width for window in windows)
-
-
 # Cutting by day
 
 
@@ -248,6 +221,14 @@ def test_a_span_that_ends_at_midnight_does_not_touch_the_next_day() -> None:
     assert list(cut_days(Window(MAY, MAY + DAY), timedelta(0))) == [
         Window(MAY, MAY + DAY)
     ]
+
+
+@pytest.mark.parametrize(
+    "start", [MAY, MAY + HOUR, utc(1, 1, 1), datetime.max.replace(tzinfo=UTC)]
+)
+@pytest.mark.parametrize("hours_east", [-8, 0, 5.5])
+def test_an_empty_span_touches_no_day(start: datetime, hours_east: float) -> None:
+    assert list(cut_days(Window(start, start), timedelta(hours=hours_east))) == []
 
 
 @pytest.mark.parametrize(
