@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from tap_botsessions.budget import Budget
 from tap_botsessions.errors import IncompleteError
 from tap_botsessions.reader import Fetch, Page, Taken, hold_to, take
 from tap_botsessions.records import (
+    AS_IS,
     Columns,
     Row,
     instant,
@@ -28,7 +29,6 @@ from tap_botsessions.records import (
     number,
     require,
     sequence,
-    shape,
     text,
 )
 from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
@@ -147,13 +147,17 @@ class AvaamoListStream(AvaamoStream):
 
     def row(self, agent: str, entry: Mapping[str, Any]) -> Row:
         """The row that an entry makes."""
-        record = {"agent_id": agent, **shape(entry, self.columns)}
-        identity, timetoken = record[self.identity], record["timetoken"]
-        if identity is None or timetoken is None:
+        record = self.columns.shape(entry)
+        try:
+            time = parse_instant(record["timetoken"])
+        except ValueError:
+            record["timetoken"] = None
+        identity = record[self.identity]
+        if identity is None or record["timetoken"] is None:
             fields = {self.identity: self.identity, "timetoken": "created_at"}
             require(record, self.name, **fields)
-        time = parse_instant(timetoken)
         created_at = record["created_at"] = to_rfc3339(time)
+        record["agent_id"] = agent
         return Row((identity, created_at), time, record)
 
 
@@ -193,27 +197,23 @@ class _Entries:
         )
 
 
-_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-
-
 def epoch(value: object) -> float:
     """UNIX epoch seconds; integers in some of Avaamo's samples, floats in others."""
-    seconds = number(value)
-    if not 0 <= seconds <= _LAST:
-        raise ValueError
-    return seconds
+    return number(value)
+
+
+AS_IS[epoch] = frozenset({float, int})
 
 
 def user(value: object) -> dict[str, Any]:
     """A message's user: names come as integers too, and either field may be missing."""
+    fields = mapping(value)
+    if all(type(item) is str for item in fields.values()):
+        return fields
     return {
-        name: item if type(item) is str or item is None else _name(item)
-        for name, item in mapping(value).items()
+        name: text(item) if isinstance(item, int | float) else item
+        for name, item in fields.items()
     }
-
-
-def _name(value: object) -> object:
-    return text(value) if isinstance(value, int | float) else value
 
 
 class AvaamoSessions(AvaamoListStream):
@@ -223,12 +223,14 @@ class AvaamoSessions(AvaamoListStream):
     endpoint = "sessions.json"
     primary_keys = ("agent_id", "layer_id", "created_at")
     identity = "layer_id"
-    columns: ClassVar[Columns] = {
-        "layer_id": ("layer_id", text),
-        "created_at": ("timetoken", epoch),
-        "first_name": ("first_name", text),
-        "last_name": ("last_name", text),
-    }
+    columns = Columns(
+        {
+            "layer_id": ("layer_id", text),
+            "created_at": ("timetoken", epoch),
+            "first_name": ("first_name", text),
+            "last_name": ("last_name", text),
+        }
+    )
 
 
 class AvaamoMessages(AvaamoListStream):
@@ -238,16 +240,18 @@ class AvaamoMessages(AvaamoListStream):
     endpoint = "messages.json"
     primary_keys = ("agent_id", "message_uuid")
     identity = "message_uuid"
-    columns: ClassVar[Columns] = {
-        "message_uuid": ("message_uuid", text),
-        "created_at": ("timetoken", epoch),
-        "content": ("content", text),
-        "score": ("score", number),
-        "intent_type": ("intent_type", text),
-        "intent_name": ("intent_name", text),
-        "channel_name": ("channel_name", text),
-        "user": ("user", user),
-    }
+    columns = Columns(
+        {
+            "message_uuid": ("message_uuid", text),
+            "created_at": ("timetoken", epoch),
+            "content": ("content", text),
+            "score": ("score", number),
+            "intent_type": ("intent_type", text),
+            "intent_name": ("intent_name", text),
+            "channel_name": ("channel_name", text),
+            "user": ("user", user),
+        }
+    )
 
 
 class AvaamoUsage(AvaamoStream):
@@ -260,20 +264,22 @@ class AvaamoUsage(AvaamoStream):
     endpoint = "usage.json"
     primary_keys = ("agent_id", "date")
     replication_key = "date"
-    columns: ClassVar[Columns] = {
-        "start_time": ("start_time", instant),
-        "end_time": ("end_time", instant),
-        "session_count": ("session_count", integer),
-        "messages_count": ("messages_count", integer),
-        "unhandled_messages_count": ("unhandled_messages_count", integer),
-        "successful_responses_count": ("successful_responses_count", integer),
-        "ambiguous_messages_count": ("ambiguous_messages_count", integer),
-        "interventions_count": ("interventions_count", integer),
-        "success_rate_count": ("success_rate_count", integer),
-        "success_rate": ("success_rate", number),
-        "previous_interval_stats": ("previous_interval_stats", mapping),
-        "stats": ("stats", sequence),
-    }
+    columns = Columns(
+        {
+            "start_time": ("start_time", instant),
+            "end_time": ("end_time", instant),
+            "session_count": ("session_count", integer),
+            "messages_count": ("messages_count", integer),
+            "unhandled_messages_count": ("unhandled_messages_count", integer),
+            "successful_responses_count": ("successful_responses_count", integer),
+            "ambiguous_messages_count": ("ambiguous_messages_count", integer),
+            "interventions_count": ("interventions_count", integer),
+            "success_rate_count": ("success_rate_count", integer),
+            "success_rate": ("success_rate", number),
+            "previous_interval_stats": ("previous_interval_stats", mapping),
+            "stats": ("stats", sequence),
+        }
+    )
 
     @property
     def utc_offset(self) -> timedelta:
@@ -318,7 +324,7 @@ class AvaamoUsage(AvaamoStream):
             "agent_id": agent,
             "date": day.isoformat(),
             "utc_offset": self.config["avaamo_utc_offset"],
-            **shape({**stats, **body["aggregate_stats"]}, self.columns),
+            **self.columns.shape({**stats, **body["aggregate_stats"]}),
         }
         require(record, self.name, start_time="start_time")
         start = parse_instant(record["start_time"])

@@ -16,12 +16,6 @@ from tap_botsessions.errors import RecordError
 from tap_botsessions.windows import parse_instant, to_rfc3339
 
 Convert = Callable[[Any], Any]
-Columns = Mapping[str, tuple[str, Convert]]
-"""A stream's columns by the vendor's field name: the column's name, its conversion.
-
-A conversion takes any JSON value but null, and raises TypeError or ValueError where the
-value does not fit the column.
-"""
 
 ADDITIONAL_FIELDS = "additional_fields"
 
@@ -110,43 +104,83 @@ def texts(value: object) -> list[str]:
     return [text(item) for item in (value if isinstance(value, list) else [value])]
 
 
-_AS_IS: Mapping[Convert, frozenset[type]] = {
+AS_IS: dict[Convert, frozenset[type]] = {
     boolean: frozenset({bool}),
     mapping: frozenset({dict}),
     number: frozenset({float}),  # an integer may be too large
     sequence: frozenset({list}),
     text: frozenset({str}),
 }
-"""What a conversion leaves as it is, so that it need not be called: most values."""
+"""The types whose values a conversion leaves as they are; they are most values."""
 
 
-def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """Give a vendor's object the columns of its stream.
+class Columns(dict[str, tuple[str, Convert]]):
+    """A stream's columns, by which its records are shaped.
 
-    Args:
-        raw: The object as the vendor sent it.
-        columns: The stream's columns.
-
-    Returns:
-        Every column, null where the vendor sent nothing, and `additional_fields`: under
-        the vendor's names, what has no column or does not fit its column; null if
-        there is nothing.
+    By the vendor's field name, the column's name and its conversion, which takes any
+    JSON value but null and raises TypeError or ValueError where the value does not fit
+    the column.
     """
-    record: dict[str, Any] = {}
-    additional: dict[str, Any] = {}
-    if not raw.keys() <= columns.keys():
-        additional = {name: raw[name] for name in raw if name not in columns}
-    for name, (column, convert) in columns.items():
-        value = raw.get(name)
-        if value is not None and type(value) not in _AS_IS.get(convert, ()):
-            try:
-                value = convert(value)
-            except (TypeError, ValueError):
-                additional[name] = value
-                value = None
-        record[column] = value
-    record[ADDITIONAL_FIELDS] = additional or None
-    return record
+
+    def __init__(self, columns: Mapping[str, tuple[str, Convert]]) -> None:
+        """Define the columns."""
+        super().__init__(columns)
+        self._names = tuple(name for name, _ in columns.values())
+        self._as_is = tuple(
+            AS_IS[convert] | {type(None)} if convert in AS_IS else None
+            for _, convert in columns.values()
+        )
+        self._converted = [
+            (field, name, convert)
+            for field, (name, convert) in columns.items()
+            if convert not in AS_IS
+        ]
+        self._plain: dict[tuple[type, ...], bool] = {}
+
+    def shape(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a vendor's object the columns of the stream.
+
+        Args:
+            raw: The object as the vendor sent it.
+
+        Returns:
+            Every column, null where the vendor sent nothing, and `additional_fields`:
+            under the vendor's names, what has no column or does not fit its column;
+            null if there is nothing.
+        """
+        values = tuple(map(raw.get, self))
+        record = dict(zip(self._names, values, strict=True))
+        types = tuple(map(type, values))
+        is_plain = self._plain.get(types)
+        if is_plain is None:
+            is_plain = self._plain[types] = self._are_plain(types)
+        additional = (
+            {}
+            if raw.keys() <= self.keys()
+            else {name: value for name, value in raw.items() if name not in self}
+        )
+        conversions = self._converted if is_plain else self._all
+        for field, name, convert in conversions:
+            value = record[name]
+            if value is not None:
+                try:
+                    record[name] = convert(value)
+                except (TypeError, ValueError):
+                    additional[field] = value
+                    record[name] = None
+        record[ADDITIONAL_FIELDS] = additional or None
+        return record
+
+    @property
+    def _all(self) -> list[tuple[str, str, Convert]]:
+        return [(field, name, convert) for field, (name, convert) in self.items()]
+
+    def _are_plain(self, types: tuple[type, ...]) -> bool:
+        """Whether values of these types stay as they are, where that can be told."""
+        return all(
+            as_is is None or kind in as_is
+            for as_is, kind in zip(self._as_is, types, strict=True)
+        )
 
 
 def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:
@@ -187,7 +221,7 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON can be anything
     """
     try:
         if b"\\u0000" not in body:
-            return _BODY.decode(body)
+            return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # the standard library's reader is the more lenient one
     try:
@@ -205,9 +239,6 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON can be anything
 def _finite(written: str) -> float | None:
     value = float(written)
     return value if math.isfinite(value) else None
-
-
-_BODY: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_finite)
 
 
 def _cleaned(value: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
