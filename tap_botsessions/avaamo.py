@@ -29,6 +29,7 @@ from tap_botsessions.records import (
     number,
     require,
     sequence,
+    shape,
     text,
 )
 from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
@@ -147,7 +148,7 @@ class AvaamoListStream(AvaamoStream):
 
     def row(self, agent: str, entry: Mapping[str, Any]) -> Row:
         """The row that an entry makes."""
-        record = self.columns.shape(entry)
+        record = shape(entry, self.columns)
         try:
             time = parse_instant(record["timetoken"])
         except ValueError:
@@ -223,14 +224,12 @@ class AvaamoSessions(AvaamoListStream):
     endpoint = "sessions.json"
     primary_keys = ("agent_id", "layer_id", "created_at")
     identity = "layer_id"
-    columns = Columns(
-        {
-            "layer_id": ("layer_id", text),
-            "created_at": ("timetoken", epoch),
-            "first_name": ("first_name", text),
-            "last_name": ("last_name", text),
-        }
-    )
+    columns: ClassVar[Columns] = {
+        "layer_id": ("layer_id", text),
+        "created_at": ("timetoken", epoch),
+        "first_name": ("first_name", text),
+        "last_name": ("last_name", text),
+    }
 
 
 class AvaamoMessages(AvaamoListStream):
@@ -240,18 +239,16 @@ class AvaamoMessages(AvaamoListStream):
     endpoint = "messages.json"
     primary_keys = ("agent_id", "message_uuid")
     identity = "message_uuid"
-    columns = Columns(
-        {
-            "message_uuid": ("message_uuid", text),
-            "created_at": ("timetoken", epoch),
-            "content": ("content", text),
-            "score": ("score", number),
-            "intent_type": ("intent_type", text),
-            "intent_name": ("intent_name", text),
-            "channel_name": ("channel_name", text),
-            "user": ("user", user),
-        }
-    )
+    columns: ClassVar[Columns] = {
+        "message_uuid": ("message_uuid", text),
+        "created_at": ("timetoken", epoch),
+        "content": ("content", text),
+        "score": ("score", number),
+        "intent_type": ("intent_type", text),
+        "intent_name": ("intent_name", text),
+        "channel_name": ("channel_name", text),
+        "user": ("user", user),
+    }
 
 
 class AvaamoUsage(AvaamoStream):
@@ -264,22 +261,20 @@ class AvaamoUsage(AvaamoStream):
     endpoint = "usage.json"
     primary_keys = ("agent_id", "date")
     replication_key = "date"
-    columns = Columns(
-        {
-            "start_time": ("start_time", instant),
-            "end_time": ("end_time", instant),
-            "session_count": ("session_count", integer),
-            "messages_count": ("messages_count", integer),
-            "unhandled_messages_count": ("unhandled_messages_count", integer),
-            "successful_responses_count": ("successful_responses_count", integer),
-            "ambiguous_messages_count": ("ambiguous_messages_count", integer),
-            "interventions_count": ("interventions_count", integer),
-            "success_rate_count": ("success_rate_count", integer),
-            "success_rate": ("success_rate", number),
-            "previous_interval_stats": ("previous_interval_stats", mapping),
-            "stats": ("stats", sequence),
-        }
-    )
+    columns: ClassVar[Columns] = {
+        "start_time": ("start_time", instant),
+        "end_time": ("end_time", instant),
+        "session_count": ("session_count", integer),
+        "messages_count": ("messages_count", integer),
+        "unhandled_messages_count": ("unhandled_messages_count", integer),
+        "successful_responses_count": ("successful_responses_count", integer),
+        "ambiguous_messages_count": ("ambiguous_messages_count", integer),
+        "interventions_count": ("interventions_count", integer),
+        "success_rate_count": ("success_rate_count", integer),
+        "success_rate": ("success_rate", number),
+        "previous_interval_stats": ("previous_interval_stats", mapping),
+        "stats": ("stats", sequence),
+    }
 
     @property
     def utc_offset(self) -> timedelta:
@@ -324,7 +319,7 @@ class AvaamoUsage(AvaamoStream):
             "agent_id": agent,
             "date": day.isoformat(),
             "utc_offset": self.config["avaamo_utc_offset"],
-            **self.columns.shape({**stats, **body["aggregate_stats"]}),
+            **shape({**stats, **body["aggregate_stats"]}, self.columns),
         }
         require(record, self.name, start_time="start_time")
         start = parse_instant(record["start_time"])

@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import jwt
@@ -31,6 +31,7 @@ from tap_botsessions.records import (
     integer,
     mapping,
     require,
+    shape,
     text,
     texts,
 )
@@ -153,24 +154,22 @@ class KoreSessions(BotStream):
     replication_key = "start_time"
     # The legacy page has the first seven only, with session_lang as a string, and
     # isDeveloper is documented as 0 or 1, but served as a boolean.
-    columns = Columns(
-        {
-            "sessionId": ("session_id", text),
-            "botId": ("bot_id", text),
-            "channel": ("channel", text),
-            "userId": ("user_id", text),
-            "start_time": ("start_time", instant),
-            "end_time": ("end_time", instant),
-            "session_lang": ("session_lang", texts),
-            "sessionType": ("session_type", text),
-            "containmentType": ("containment_type", text),
-            "sessionStatus": ("session_status", text),
-            "isDeveloper": ("is_developer", boolean),
-            "tags": ("tags", mapping),
-            "noOfMessagesExchanged": ("no_of_messages_exchanged", integer),
-            "noOfTasksExecuted": ("no_of_tasks_executed", integer),
-        }
-    )
+    columns: ClassVar[Columns] = {
+        "sessionId": ("session_id", text),
+        "botId": ("bot_id", text),
+        "channel": ("channel", text),
+        "userId": ("user_id", text),
+        "start_time": ("start_time", instant),
+        "end_time": ("end_time", instant),
+        "session_lang": ("session_lang", texts),
+        "sessionType": ("session_type", text),
+        "containmentType": ("containment_type", text),
+        "sessionStatus": ("session_status", text),
+        "isDeveloper": ("is_developer", boolean),
+        "tags": ("tags", mapping),
+        "noOfMessagesExchanged": ("no_of_messages_exchanged", integer),
+        "noOfTasksExecuted": ("no_of_tasks_executed", integer),
+    }
 
     def __init__(self, tap: TapBotsessions, host: Host, failures: Failures) -> None:
         """Prepare to read the bots that are configured, of a host."""
@@ -289,7 +288,7 @@ class KoreSessions(BotStream):
         return [self._row(bot, session) for session in sessions]
 
     def _row(self, bot: str, session: Mapping[str, Any]) -> Row:
-        record = self.columns.shape(session)
+        record = shape(session, self.columns)
         fields = {"session_id": "sessionId", "start_time": "start_time"}
         require(record, self.name, **fields)
         record["bot_id"] = bot

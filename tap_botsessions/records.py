@@ -16,6 +16,12 @@ from tap_botsessions.errors import RecordError
 from tap_botsessions.windows import parse_instant, to_rfc3339
 
 Convert = Callable[[Any], Any]
+Columns = Mapping[str, tuple[str, Convert]]
+"""A stream's columns by the vendor's field name: the column's name, its conversion.
+
+A conversion takes any JSON value but null, and raises TypeError or ValueError where the
+value does not fit the column.
+"""
 
 ADDITIONAL_FIELDS = "additional_fields"
 
@@ -114,73 +120,33 @@ AS_IS: dict[Convert, frozenset[type]] = {
 """The types whose values a conversion leaves as they are; they are most values."""
 
 
-class Columns(dict[str, tuple[str, Convert]]):
-    """A stream's columns, by which its records are shaped.
+def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
+    """Give a vendor's object the columns of its stream.
 
-    By the vendor's field name, the column's name and its conversion, which takes any
-    JSON value but null and raises TypeError or ValueError where the value does not fit
-    the column.
+    Args:
+        raw: The object as the vendor sent it.
+        columns: The stream's columns.
+
+    Returns:
+        Every column, null where the vendor sent nothing, and `additional_fields`: under
+        the vendor's names, what has no column or does not fit its column; null if
+        there is nothing.
     """
-
-    def __init__(self, columns: Mapping[str, tuple[str, Convert]]) -> None:
-        """Define the columns."""
-        super().__init__(columns)
-        self._names = tuple(name for name, _ in columns.values())
-        self._as_is = tuple(
-            AS_IS[convert] | {type(None)} if convert in AS_IS else None
-            for _, convert in columns.values()
-        )
-        self._converted = [
-            (field, name, convert)
-            for field, (name, convert) in columns.items()
-            if convert not in AS_IS
-        ]
-        self._plain: dict[tuple[type, ...], bool] = {}
-
-    def shape(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a vendor's object the columns of the stream.
-
-        Args:
-            raw: The object as the vendor sent it.
-
-        Returns:
-            Every column, null where the vendor sent nothing, and `additional_fields`:
-            under the vendor's names, what has no column or does not fit its column;
-            null if there is nothing.
-        """
-        values = tuple(map(raw.get, self))
-        record = dict(zip(self._names, values, strict=True))
-        types = tuple(map(type, values))
-        is_plain = self._plain.get(types)
-        if is_plain is None:
-            is_plain = self._plain[types] = self._are_plain(types)
-        additional = (
-            {}
-            if raw.keys() <= self.keys()
-            else {name: value for name, value in raw.items() if name not in self}
-        )
-        conversions = self._converted if is_plain else self._all
-        for field, name, convert in conversions:
-            value = record[name]
-            if value is not None:
-                try:
-                    record[name] = convert(value)
-                except (TypeError, ValueError):
-                    additional[field] = value
-                    record[name] = None
-        record[ADDITIONAL_FIELDS] = additional or None
-        return record
-
-    @property
-    def _all(self) -> list[tuple[str, str, Convert]]:
-        return [(field, name, convert) for field, (name, convert) in self.items()]
-
-    def _are_plain(self, types: tuple[type, ...]) -> bool:
-        """Whether values of these types stay as they are, where that can be told."""
-        return all(
-            as_is is None or kind in as_is
-            for as_is, kind in zip(self._as_is, types, strict=True)
-        )
+    record: dict[str, Any] = {}
+    additional: dict[str, Any] = {}
+    if not raw.keys() <= columns.keys():
+        additional = {name: raw[name] for name in raw if name not in columns}
+    for name, (column, convert) in columns.items():
+        value = raw.get(name)
+        if value is not None and type(value) not in AS_IS.get(convert, ()):
+            try:
+                value = convert(value)
+            except (TypeError, ValueError):
+                additional[name] = value
+                value = None
+        record[column] = value
+    record[ADDITIONAL_FIELDS] = additional or None
+    return record
 
 
 def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:

@@ -76,7 +76,7 @@ def to_rfc3339(instant: datetime) -> str:
     >>> to_rfc3339(datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC))
     '2026-05-01T12:00:00.250Z'
     """
-    written = instant.replace(tzinfo=None).isoformat()
+    written = instant.isoformat().removesuffix("+00:00")
     is_milliseconds = instant.microsecond and instant.microsecond % 1000 == 0
     return f"{written[:-3] if is_milliseconds else written}Z"
 

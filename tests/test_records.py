@@ -24,6 +24,7 @@ from tap_botsessions.records import (
     number,
     require,
     sequence,
+    shape,
     text,
     texts,
 )
@@ -31,18 +32,16 @@ from tap_botsessions.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COLUMNS = Columns(
-    {
-        "sessionId": ("session_id", text),
-        "startTime": ("start_time", instant),
-        "score": ("score", number),
-        "count": ("count", integer),
-        "isDeveloper": ("is_developer", boolean),
-        "tags": ("tags", mapping),
-        "stats": ("stats", sequence),
-        "lang": ("lang", texts),
-    }
-)
+COLUMNS: Columns = {
+    "sessionId": ("session_id", text),
+    "startTime": ("start_time", instant),
+    "score": ("score", number),
+    "count": ("count", integer),
+    "isDeveloper": ("is_developer", boolean),
+    "tags": ("tags", mapping),
+    "stats": ("stats", sequence),
+    "lang": ("lang", texts),
+}
 NOTHING = {
     "session_id": None,
     "start_time": None,
@@ -251,7 +250,7 @@ def test_fields_become_columns() -> None:
         "stats": [{"count": 1}],
         "lang": "en",
     }
-    assert COLUMNS.shape(raw) == {
+    assert shape(raw, COLUMNS) == {
         "session_id": "17",
         "start_time": "2026-05-01T10:30:15Z",
         "score": 0.5,
@@ -266,7 +265,7 @@ def test_fields_become_columns() -> None:
 
 @pytest.mark.parametrize("raw", [{}, dict.fromkeys(COLUMNS)], ids=["none", "null"])
 def test_a_record_has_every_column_whatever_was_sent(raw: dict[str, Any]) -> None:
-    assert COLUMNS.shape(raw) == NOTHING
+    assert shape(raw, COLUMNS) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -280,7 +279,7 @@ def test_a_record_has_every_column_whatever_was_sent(raw: dict[str, Any]) -> Non
     ],
 )
 def test_a_field_without_a_column_is_kept_as_it_came(unknown: dict[str, Any]) -> None:
-    assert COLUMNS.shape({"sessionId": "s-17", **unknown}) == {
+    assert shape({"sessionId": "s-17", **unknown}, COLUMNS) == {
         **NOTHING,
         "session_id": "s-17",
         "additional_fields": unknown,
@@ -301,12 +300,12 @@ def test_a_field_without_a_column_is_kept_as_it_came(unknown: dict[str, Any]) ->
 def test_a_value_that_does_not_fit_its_column_is_kept_as_it_came(
     unfit: dict[str, Any],
 ) -> None:
-    assert COLUMNS.shape(unfit) == {**NOTHING, "additional_fields": unfit}
+    assert shape(unfit, COLUMNS) == {**NOTHING, "additional_fields": unfit}
 
 
 def test_a_shaped_object_is_left_as_it_was() -> None:
     raw = {"sessionId": 17, "score": "high", "rating": 5}
-    COLUMNS.shape(raw)
+    shape(raw, COLUMNS)
     assert raw == {"sessionId": 17, "score": "high", "rating": 5}
 
 
@@ -315,7 +314,7 @@ def test_a_shaped_object_is_left_as_it_was() -> None:
 @example(dict.fromkeys(COLUMNS, "\0"))
 @example({"\ud83d": {"\0": ["\udc00", "\ud83d\ude00"]}})
 def test_what_is_shaped_can_be_written_and_stored(raw: dict[str, Any]) -> None:
-    record = COLUMNS.shape(decode(json.dumps(raw).encode()))
+    record = shape(decode(json.dumps(raw).encode()), COLUMNS)
     written = json.loads(msgspec.json.encode(record))
     assert not UNSTORABLE.search("".join(strings_of(written)))
 
@@ -324,7 +323,7 @@ def test_what_is_shaped_can_be_written_and_stored(raw: dict[str, Any]) -> None:
 @given(OBJECTS)
 def test_of_what_is_shaped_nothing_is_lost(sent: dict[str, Any]) -> None:
     raw = decode(json.dumps(sent).encode())
-    record = COLUMNS.shape(raw)
+    record = shape(raw, COLUMNS)
     additional = record[ADDITIONAL_FIELDS] or {}
     for name, value in raw.items():
         column = COLUMNS[name][0] if name in COLUMNS else None
@@ -341,7 +340,7 @@ def test_of_what_is_shaped_nothing_is_lost(sent: dict[str, Any]) -> None:
 
 
 def test_a_record_with_its_key_and_time_passes() -> None:
-    record = COLUMNS.shape({"sessionId": "", "startTime": 0})
+    record = shape({"sessionId": "", "startTime": 0}, COLUMNS)
     require(record, "sessions", session_id="sessionId", start_time="startTime")
 
 
@@ -357,7 +356,7 @@ def test_a_record_with_its_key_and_time_passes() -> None:
 def test_a_record_without_its_time_is_told_by_stream_and_vendor_field(
     sent: dict[str, Any], state: str
 ) -> None:
-    record = COLUMNS.shape({"sessionId": "s-17", **sent})
+    record = shape({"sessionId": "s-17", **sent}, COLUMNS)
     said = re.escape(f"record of sessions, bot b has {state} in the field 'startTime'")
     with pytest.raises(RecordError, match=said) as refusal:
         require(
