@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-botsessions")
 
-ROWS_AHEAD = 8_000
+ROWS_AHEAD = 6_000
 """Rows that may be held before only the longest-standing window is read on."""
 
 LONGEST_WAIT = 3600.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tap_botsessions.budget import Budget
     from tap_botsessions.records import Row
 
-ROWS = 4_000
+ROWS = 3_000
 """A window is narrowed until the vendor counts no more records in it than this."""
 
 _ROUNDING = timedelta(seconds=2)
@@ -156,7 +156,7 @@ def take(
         try:
             total = yield from _take_all(listings(window), union, max_rows)
         except _TooManyError as error:
-            part = narrowed(window, 0.9 * max_rows / error.total)
+            part = narrowed(window, 0.95 * max_rows / error.total)
             max_rows = max_rows if part else error.total
         except _MovedError as error:
             part = narrowed(window, 0.5)
@@ -297,6 +297,6 @@ def next_width(taken: Window, rows: int, asked: Window, widest: timedelta) -> ti
     """
     if taken.end < asked.end:
         return taken.width
-    growth = min(0.9 * ROWS / max(rows, 1), 2)
+    growth = min(0.95 * ROWS / max(rows, 1), 2)
     seconds = max(math.floor(asked.width.total_seconds() * growth), 1)
     return min(timedelta(seconds=seconds), widest)

@@ -303,7 +303,7 @@ def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913, PLR09
 def test_the_next_window_is_as_wide_as_the_last_one_was_dense() -> None:
     widest = timedelta(days=6)
     assert next_width(DAY, 1, DAY, widest) == timedelta(days=2)
-    assert next_width(DAY, 2 * ROWS, DAY, widest) == timedelta(days=1) * 0.45
+    assert next_width(DAY, 2 * ROWS, DAY, widest) == timedelta(days=1) * 0.475
     part = Window(START, START + timedelta(hours=1))
     assert next_width(part, 0, DAY, widest) == timedelta(hours=1)
     assert next_width(DAY, 1, DAY, timedelta(hours=30)) == timedelta(hours=30)
