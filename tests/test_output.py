@@ -1,0 +1,159 @@
+"""What leaves the tap: the quicker way writes what the SDK's own would."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator import Simulator, World
+from tap_botsessions.output import PieceWriter
+from tap_botsessions.tap import TapBotsessions
+from tests.conftest import Synced, config_for, end_of, sync
+from tests.truth import assert_same, expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TAP = Path(sys.executable).with_name("tap-botsessions")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Simulator]:
+    world = World(sessions_per_day=6, days=5, kore_version="mixed", hostile_text=True)
+    with Simulator(world) as running:
+        yield running
+
+
+def run(
+    simulator: Simulator,
+    folder: Path,
+    catalog: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Synced:
+    """Run the tap's command line, with a catalog if there is one."""
+    config = folder / "config.json"
+    config.write_text(json.dumps(config_for(simulator, **settings)))
+    command: list[str | Path] = [TAP, "--config", config]
+    if catalog is not None:
+        file = folder / "catalog.json"
+        file.write_text(json.dumps(catalog))
+        command += ["--catalog", file]
+    done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 -- ours
+    return Synced([json.loads(line) for line in done.stdout.splitlines()])
+
+
+def catalog_of(simulator: Simulator) -> dict[str, Any]:
+    """The catalog, as a file would hold it, with all streams selected."""
+    catalog = TapBotsessions(config=config_for(simulator)).catalog_dict
+    found: dict[str, Any] = json.loads(json.dumps(catalog))
+    return found
+
+
+def select(catalog: dict[str, Any], stream: str, *path: str, selected: bool) -> None:
+    """Select or deselect a stream, or a field of it."""
+    breadcrumb = [step for name in path for step in ("properties", name)]
+    [entry] = [each for each in catalog["streams"] if each["tap_stream_id"] == stream]
+    for metadata in entry["metadata"]:
+        if metadata["breadcrumb"] == breadcrumb:
+            metadata["metadata"]["selected"] = selected
+            return
+    entry["metadata"].append(
+        {"breadcrumb": breadcrumb, "metadata": {"selected": selected}}
+    )
+
+
+def truth(simulator: Simulator, stream: Any) -> dict[tuple[str, ...], dict[str, Any]]:
+    world = simulator.world
+    return expected(world, stream, world.start, end_of(world))
+
+
+def test_the_quicker_way_writes_what_the_sdk_would(
+    served: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = run(served, tmp_path)
+    slow = sync(served)
+    assert [m["type"] for m in quick.messages].count("RECORD") == len(slow.all_records)
+    for stream, records in slow.records.items():
+        assert_same(quick.records[stream], records)
+    shapes = [
+        {(m["type"], *m) for m in synced.messages if m["type"] == "RECORD"}
+        for synced in (quick, slow)
+    ]
+    assert shapes[0] == shapes[1]
+    assert quick.state == slow.state
+    written: list[int] = []
+    monkeypatch.setattr(
+        PieceWriter,
+        "write_records",
+        lambda _, __, records: written.append(len(records)),
+    )
+    TapBotsessions(config=config_for(served)).sync_all()
+    assert sum(written) == len(slow.all_records)
+
+
+def test_a_stream_and_a_field_that_are_not_selected_stay_away(
+    served: Simulator, tmp_path: Path
+) -> None:
+    catalog = catalog_of(served)
+    select(catalog, "avaamo_usage", selected=False)
+    select(catalog, "avaamo_messages", "content", selected=False)
+    select(catalog, "avaamo_messages", "user", "first_name", selected=False)
+    synced = run(served, tmp_path, catalog)
+    assert "avaamo_usage" not in synced.records
+    assert_same(
+        synced.records["avaamo_messages"],
+        {
+            key: {
+                **{name: value for name, value in record.items() if name != "content"},
+                "user": {
+                    name: value
+                    for name, value in record["user"].items()
+                    if name != "first_name"
+                },
+            }
+            for key, record in truth(served, "avaamo_messages").items()
+        },
+    )
+    assert_same(synced.records["kore_sessions"], truth(served, "kore_sessions"))
+
+
+def test_stream_maps_apply(served: Simulator, tmp_path: Path) -> None:
+    maps = {
+        "avaamo_messages": {"content": None, "channel": "channel_name.upper()"},
+        "kore_sessions": {"user_id": "md5(user_id)", "__alias__": "sessions"},
+        "avaamo_sessions": "__NULL__",
+    }
+    synced = run(served, tmp_path, stream_maps=maps)
+    names = {name for name, _ in synced.all_records}
+    assert names == {"avaamo_messages", "avaamo_usage", "sessions"}
+    for name, record in synced.all_records:
+        if name == "avaamo_messages":
+            assert "content" not in record
+            assert record["channel"] == record["channel_name"].upper()
+        if name == "sessions":
+            assert len(record["user_id"]) == 32
+
+
+def test_flattening_applies(served: Simulator, tmp_path: Path) -> None:
+    synced = run(served, tmp_path, flattening_enabled=True, flattening_max_depth=1)
+    flat = synced.records["avaamo_messages"]
+    for key, record in truth(served, "avaamo_messages").items():
+        assert "user" not in flat[key]
+        assert flat[key]["user__first_name"] == record["user"].get("first_name")
+        assert flat[key].get("user__layer_id") == record["user"].get("layer_id")
+
+
+def test_a_full_table_sync_reads_all_and_leaves_the_state(
+    served: Simulator, tmp_path: Path
+) -> None:
+    catalog = catalog_of(served)
+    for entry in catalog["streams"]:
+        entry["replication_method"] = "FULL_TABLE"
+    synced = run(served, tmp_path, catalog)
+    assert_same(synced.records["kore_sessions"], truth(served, "kore_sessions"))
+    assert set(synced.bookmarks.values()) == {None}
