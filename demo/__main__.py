@@ -83,7 +83,7 @@ def make_world() -> World:
         sessions_per_day={"201": 60, "202": 40, "st-orders": 150, "st-returns": 90},
         messages_per_session=2,
         late_fraction=0.05,
-        open_fraction=0,
+        open_fraction=0.01,
         hostile_text=True,
     )
 
@@ -102,7 +102,7 @@ def tap_config(now: datetime, simulator: Simulator) -> dict[str, Any]:
     return {
         "start_date": START.isoformat(),
         "end_date": now.isoformat(),
-        # Sessions that were open and records that came late are read again.
+        # Records that came late are read again.
         "lookback_hours": 24,
         "avaamo_base_url": simulator.url,
         "avaamo_access_token": world.avaamo_token,

@@ -132,7 +132,10 @@ What the second sync put right of the time before the first one's end:
 """
     )
     table = grid("  session_id", "status", "containment", "messages", "end_time")
-    for old, new in sessions[:EXAMPLES]:
+    closed_first = sorted(
+        sessions, key=lambda pair: pair[1]["session_status"] != "closed"
+    )
+    for old, new in closed_first[:EXAMPLES]:
         table.add_row(
             f"  {new['session_id'][:10]}…",
             change(old["session_status"], new["session_status"]),
