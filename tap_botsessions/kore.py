@@ -224,17 +224,14 @@ class KoreSessions(BotStream):
         ids = self.config.get("kore_session_ids")
         if ids:
             return replace(job, spans=[], first=self.by_id(bot, ids))
-        ids = self._ids_to_ask_for(bot)
-        return replace(job, first=self.by_id(bot, ids)) if ids else job
-
-    def _ids_to_ask_for(self, bot: str) -> list[str]:
-        """The open sessions that the windows won't show."""
         if bot not in self._open:
-            return []
+            return job
+        # The windows show the others, unless a filter leaves them out.
         filters = ("kore_containment_types", *_FILTERS.values())
-        if any(given(self.config, name) for name in filters):
-            return self._open[bot].ids()
-        return self._open[bot].ids(before=self.span(bot).start)
+        is_filtered = any(given(self.config, name) for name in filters)
+        starts = [] if is_filtered else [span.start for span in job.spans]
+        ids = self._open[bot].ids(before=min(starts, default=None))
+        return replace(job, first=self.by_id(bot, ids)) if ids else job
 
     @override
     def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:
@@ -317,7 +314,8 @@ class KoreSessions(BotStream):
                 raise IncompleteError(msg)
             left = [name for name in left if name not in told]
         if gone:
-            self.logger.warning("%s: no such sessions: %s", self.what(bot), *gone)
+            listed = ", ".join(gone)
+            self.logger.warning("%s: no such sessions: %s", self.what(bot), listed)
         return Taken(None, rows, gone=gone)
 
     def _fetch_ids(self, bot: str, ids: Sequence[str]) -> Fetch:
