@@ -184,12 +184,8 @@ class KoreSessions(BotStream):
 
     @override
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:
-        # The API filters by one containment type a request. A session that is open is
-        # served as selfService, whatever it turns out to be.
-        types: Sequence[str | None] = [*self.types, *self._provisional] or [None]
-        types = list(dict.fromkeys(types))
         return take(
-            lambda part: [_Sessions(self, bot, part, kind) for kind in types],
+            lambda part: [_Sessions(self, bot, part, kind) for kind in self._lists],
             window,
             seen,
         )
@@ -200,9 +196,15 @@ class KoreSessions(BotStream):
         return bool(self.config["kore_open_session_days"])
 
     @property
-    def _provisional(self) -> Sequence[str]:
-        """The type that sessions of other types have while they are open."""
-        return ["selfService"] if self.types and self._follows else []
+    def _lists(self) -> Sequence[str | None]:
+        """The containment types to ask for, of which the API takes one a request.
+
+        While it is open, a session is served as selfService, whatever it turns out to
+        be. These come first: what closes meanwhile is then in a list to come.
+        """
+        is_first = "selfService" in self.types or (self.types and self._follows)
+        first = ["selfService"] if is_first else []
+        return [*first, *sorted(set(self.types) - {"selfService"})] or [None]
 
     @override
     def span(self, bot: str) -> Window:
