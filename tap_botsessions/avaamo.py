@@ -193,7 +193,7 @@ class _Entries:
             rows,
             received=len(rows),
             total=integer(body["total_entries"]),
-            more=position < integer(body["total_pages"]),
+            more=position < integer(body.get("total_pages") or 0),
             following=position + 1,
         )
 
