@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import copy
-import json
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import (
+    AbortedSyncFailedException,
+    AbortedSyncPausedException,
+    ConfigValidationError,
+)
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_botsessions import avaamo, kore, validation
+from tap_botsessions import avaamo, kore
+from tap_botsessions.checked import CheckedTap, read_catalog, read_state
 from tap_botsessions.errors import BotError
 from tap_botsessions.output import Ending, PieceWriter, die_of
 from tap_botsessions.settings import SCHEMA, avaamo_configured, kore_configured
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from tap_botsessions.stream import Failures
 
 
-class TapBotsessions(Tap):
+class TapBotsessions(CheckedTap):
     """Sessions, messages and usage of chatbots, from Avaamo and Kore.ai."""
 
     name = "tap-botsessions"
@@ -76,35 +80,6 @@ class TapBotsessions(Tap):
             streams.append(kore.KoreSessions(self, host, self.failures))
         return streams
 
-    @override
-    def load_state(self, state: dict[str, Any]) -> None:
-        try:
-            validation.check_state(state)
-        except ValueError as error:
-            raise _refused(f"state: {error}") from error
-        super().load_state(validation.without_fractions(state))
-
-    @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check all settings in one go, and in words of our own.
-
-        A private name of the SDK's, since there is no other way to tell of all mistakes
-        at once, nor to keep jsonschema's messages, which quote secrets, out of the log.
-        """
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
-        # A null, as a default, means that the setting is not given.
-        self._config = {
-            name: value for name, value in self._config.items() if value is not None
-        }
-        problems = validation.complete(self._config, schema)
-        if problems and raise_errors:
-            raise _refused(*problems)
-        self._config = validation.usable(self._config, schema)
-        for line in validation.unknown(self._config, schema):
-            self.logger.warning("%s", line)
-        return problems
-
     @classmethod
     @override
     def invoke(  # type: ignore[override]  # the SDK's own differs from its base, too
@@ -123,8 +98,8 @@ class TapBotsessions(Tap):
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
             config=config.config,
-            state=_load(state, "state"),
-            catalog=_load(catalog, "catalog"),
+            state=read_state(state),
+            catalog=read_catalog(catalog),
             parse_env_config=config.parse_env,
         )
         tap.sync()
@@ -137,6 +112,21 @@ class TapBotsessions(Tap):
         self._is_syncing = True
         self.sync_all()
         self._is_syncing = False
+
+    def try_out(self) -> None:
+        """Emit each stream's schema and one record.
+
+        The SDK's own connection test does the same, but logs an error on each stream.
+
+        Raises:
+            BotError: A bot can't be read.
+        """
+        for stream in self.streams.values():
+            stream.ABORT_AT_RECORD_COUNT = 1
+            stream.selected = True
+            stream._write_schema_message()  # noqa: SLF001 -- as sync does
+            with suppress(AbortedSyncFailedException, AbortedSyncPausedException):
+                list(stream._sync_records())  # noqa: SLF001 -- as sync does
 
     def flush(self) -> None:
         """Have what was written leave this process."""
@@ -188,43 +178,23 @@ class TapBotsessions(Tap):
 
     @classmethod
     @override
-    def cb_config(
-        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
-    ) -> Any:
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError) as error:
-            msg = f"--config: {' '.join(value)} can't be read as JSON ({error})"
-            raise click.ClickException(msg) from error
-
-    @classmethod
-    @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        if value == CliTestOptionValue.Disabled.value:
+            return
+        config = ctx.params["config"]
         try:
-            super().cb_test(ctx, param, value)
+            tap = cls(config=config.config, parse_env_config=config.parse_env)
+            if value == CliTestOptionValue.Schema.value:
+                tap.write_schemas()
+            else:
+                tap.try_out()
         except ConfigValidationError as error:
             raise click.ClickException("\n".join(error.errors)) from error
         except BotError as error:
             raise click.ClickException(str(error)) from error
+        ctx.exit()
 
 
 def vendor_of(stream: str) -> str:
     """The vendor of a stream, by the first part of its name."""
     return stream.partition("_")[0]
-
-
-def _load(file: IO[str] | None, what: str) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    try:
-        content = json.load(file)
-    except ValueError as error:
-        raise _refused(f"{what}: {file.name} is no JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise _refused(f"{what}: {file.name} is no JSON object")
-    return content
-
-
-def _refused(*lines: str) -> ConfigValidationError:
-    msg = "Config validation failed"
-    return ConfigValidationError(msg, errors=list(lines))

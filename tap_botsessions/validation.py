@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import ipaddress
-import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from singer_sdk.plugin_base import JSONSchemaValidator
+from singer_sdk.helpers._batch import BatchConfig
 
+from tap_botsessions.inputs import is_json, load, plain
+from tap_botsessions.schema_errors import errors_in, lines_on, place
 from tap_botsessions.settings import (
     Config,
     avaamo_configured,
@@ -21,127 +23,91 @@ from tap_botsessions.settings import (
 from tap_botsessions.windows import parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from jsonschema import ValidationError
+_YEARS = range(1970, 3000)
+"""What a run may span, far from where the arithmetic of instants ends."""
 
-_REQUIREMENTS = {
-    "exclusiveMinimum": "must be more than {}",
-    "maximum": "must be at most {}",
-    "minimum": "must be at least {}",
-}
+_NEVER_BLANK = (
+    "avaamo_agent_ids",
+    "kore_bot_credentials",
+    "kore_bot_ids",
+    "kore_client_id",
+    "kore_client_secret",
+    "kore_session_ids",
+)
 
 
-def complete(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Fill in the defaults and find what is wrong.
+def meant(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
+    """The settings as they are meant.
+
+    Numbers are plain. A string is read as JSON if the setting is of another type, as
+    all that comes from the environment is a string. What is null or empty is not given.
+    """
+    settings = schema["properties"]
+    read = {
+        name: _meant(value, settings.get(name, {})) for name, value in config.items()
+    }
+    return {name: value for name, value in read.items() if value not in (None, "")}
+
+
+def problems(config: Config, schema: dict[str, Any]) -> list[str]:
+    """Find what is wrong.
 
     Args:
-        config: The configuration as given. Missing settings get their defaults, and
-            numbers that came as strings, as those from the environment do, are read.
+        config: The settings as they are meant.
         schema: The JSON schema of all settings, the SDK's own included.
 
     Returns:
         A line for each mistake, which names the setting, but not the value of a secret.
     """
-    _read_numbers(config, schema)
-    errors = list(JSONSchemaValidator(schema).iter_errors(config))
     readable = usable(config, schema)
     return [
-        *(line for error in errors for line in _schema_lines(error)),
+        *lines_on(config, schema),
+        *_unwritable_lines(config),
         *_vendor_lines(config),
         *_text_lines(readable),
         *_url_lines(readable),
         *_range_lines(readable),
+        *_batch_lines(readable),
     ]
 
 
 def usable(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
-    """The settings that are of the type and in the bounds that the schema asks for."""
-    errors = JSONSchemaValidator(schema).iter_errors(config)
-    unusable = {error.path[0] for error in errors if error.path}
-    return {name: config[name] for name in config if name not in unusable}
-
-
-def check_state(state: Mapping[str, Any]) -> None:
-    """Hold a state against the form that the SDK gives it.
-
-    Raises:
-        ValueError: It has another form.
-    """
-    bookmarks = state.get("bookmarks", {})
-    try:
-        for stream in bookmarks.values():
-            for partition in stream.get("partitions", ()):
-                _ = partition["context"].items()
-    except (AttributeError, KeyError, TypeError) as error:
-        msg = "must be as the tap wrote it: bookmarks by stream, with their partitions"
-        raise ValueError(msg) from error
+    """The settings that are as the schema asks, and the defaults of all others."""
+    unusable = {error.path[0] for error in errors_in(config, schema) if error.path}
+    defaults = {
+        name: setting["default"]
+        for name, setting in schema["properties"].items()
+        if "default" in setting
+    }
+    given_ones = {name: config[name] for name in config if name not in unusable}
+    return {**defaults, **given_ones}
 
 
 def unknown(config: Config, schema: dict[str, Any]) -> Iterator[str]:
     """Name the settings that do not exist, and what may have been meant."""
     known = schema["properties"]
-    for name in config.keys() - known.keys():
-        meant = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {meant[0]}?" if meant else ""
+    for name in sorted(config.keys() - known.keys()):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
         yield f"{name}: there is no such setting, so it has no effect{hint}"
 
 
-def without_fractions(state: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
-    """The state with each time token floored to a whole second, and so read again.
-
-    Targets made with the SDK fail to write out a state that holds a fraction.
-    """
-    if isinstance(state, float) and math.isfinite(state):
-        return math.floor(state)
-    if isinstance(state, dict):
-        return {name: without_fractions(value) for name, value in state.items()}
-    if isinstance(state, list):
-        return [without_fractions(value) for value in state]
-    return state
+def _meant(value: Any, setting: dict[str, Any]) -> Any:  # noqa: ANN401 -- of any type
+    if isinstance(value, str) and "string" not in setting.get("type", "string"):
+        try:
+            value = load(value)
+        except ValueError:
+            return value  # the schema has the words for it
+    return plain(value)
 
 
-def _read_numbers(config: dict[str, Any], schema: dict[str, Any]) -> None:
-    for name, setting in schema["properties"].items():
-        value = config.get(name)
-        if isinstance(value, str) and "number" in setting.get("type", ()):
-            try:
-                config[name] = float(value)
-            except ValueError:
-                continue  # the schema has the words for it
-
-
-def _schema_lines(error: ValidationError) -> Iterator[str]:
-    """Say what a schema error is; the SDK's message would repeat a secret's value."""
-    required: Any = error.validator_value
-    if error.validator == "required":
-        present: Any = error.instance
-        for name in required:
-            if name not in present:
-                yield f"{_place(*error.path, name)}: is missing"
-        return
-    place = _place(*error.path)
-    if error.validator in _REQUIREMENTS:
-        requirement = _REQUIREMENTS[error.validator].format(required)
-        yield f"{place}: is {error.instance}, but {requirement}"
-    elif error.validator == "type":
-        types = [kind for kind in _as_list(required) if kind != "null"]
-        yield f"{place}: must be of type {' or '.join(types)}"
-    elif error.validator == "enum":
-        allowed = ", ".join(str(value) for value in required)
-        yield f"{place}: must be one of {allowed}"
-    else:
-        yield f"{place}: is not as the schema asks ({error.validator})"
-
-
-def _as_list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def _place(*path: str | int) -> str:
-    first, *rest = path or ("configuration",)
-    return f"{first}{''.join(f'[{step!r}]' for step in rest)}"
+def _unwritable_lines(config: Config) -> Iterator[str]:
+    for name, value in config.items():
+        if not is_json(value):
+            yield f"{name}: must hold finite numbers and whole characters only"
 
 
 def _vendor_lines(config: Config) -> Iterator[str]:
@@ -201,9 +167,10 @@ def _bots_without_credentials(config: Config) -> Iterator[str]:
 
 
 def _text_lines(config: Config) -> Iterator[str]:
-    for name in ("avaamo_agent_ids", "kore_bot_ids", "kore_session_ids"):
-        if any(not str(item).strip() for item in config.get(name) or ()):
-            yield f"{name}: holds an empty id"
+    for name in _NEVER_BLANK:
+        for where, text in _strings(config.get(name), name):
+            if not text.strip():
+                yield f"{where}: is blank"
     for name in ("avaamo_access_token", "user_agent"):
         value = config.get(name) or ""
         if not (value.isascii() and value.isprintable() and value.strip() == value):
@@ -211,6 +178,18 @@ def _text_lines(config: Config) -> Iterator[str]:
                 f"{name}: holds characters that an HTTP header can't carry, or white "
                 f"space around it"
             )
+
+
+def _strings(value: object, *path: str | int) -> Iterator[tuple[str, str]]:
+    """Every string in a setting, each with its place."""
+    if isinstance(value, str):
+        yield place(*path), value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _strings(item, *path, name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, *path, index)
 
 
 def _url_lines(config: Config) -> Iterator[str]:
@@ -232,7 +211,7 @@ def _url_problem(value: str) -> str | None:
         return "is not a URL"
     if url.scheme not in {"http", "https"}:
         return f"must begin with https://, not {url.scheme}://"
-    if url.username is not None or url.query or url.fragment:
+    if url.username is not None or "?" in value or "#" in value:
         return "must be a scheme, a host and perhaps a path, and nothing else"
     if url.scheme == "http" and not _is_loopback(host):
         return (
@@ -250,9 +229,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def _range_lines(config: Config) -> Iterator[str]:
-    for name, value in config.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            yield f"{name}: must be a finite number"
     instants: dict[str, datetime] = {}
     for name in ("start_date", "end_date"):
         if given(config, name):
@@ -260,6 +236,18 @@ def _range_lines(config: Config) -> Iterator[str]:
                 instants[name] = parse_instant(config[name])
             except ValueError:
                 yield f"{name}: is no date-time, such as 2026-01-31T00:00:00Z"
+    for name, instant in instants.items():
+        if instant.year not in _YEARS:
+            yield f"{name}: must lie in the years {_YEARS[0]} to {_YEARS[-1]}"
     match instants:
         case {"start_date": start, "end_date": end} if end <= start:
             yield "end_date: must be later than start_date"
+
+
+def _batch_lines(config: Config) -> Iterator[str]:
+    batch_config = copy.deepcopy(config.get("batch_config"))  # the SDK takes it apart
+    if batch_config:
+        try:
+            BatchConfig.from_dict(batch_config)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            yield f"batch_config: is not as the SDK asks ({error})"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from copy import deepcopy
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,12 +30,15 @@ from tap_botsessions.settings import (
     user_agent,
 )
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.validation import complete, unknown
+from tap_botsessions.validation import meant, problems, unknown, usable
+from tests.conftest import config_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hypothesis.strategies import SearchStrategy
+
+    from simulator import Simulator
 
 Config = dict[str, Any]
 
@@ -56,6 +60,10 @@ KORE: Config = {
     "kore_bot_ids": ["st-1"],
 }
 BOTH: Config = {"start_date": "2026-05-01", **AVAAMO, **KORE}
+BATCH: Config = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file:///tmp"},
+}
 OWN: Config = {
     "bot_id": "st-2",
     "client_id": "cs-2",
@@ -140,7 +148,7 @@ def without(config: Config, *names: str) -> Config:
 
 def told(config: Config) -> list[str]:
     """The lines that a configuration is refused with, if it is."""
-    return complete(dict(config), SCHEMA)
+    return problems(meant(config, SCHEMA), SCHEMA)
 
 
 # The contract
@@ -177,9 +185,9 @@ def test_every_setting_but_the_required_one_may_be_null() -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    config: Config = {"start_date": "2026-05-01", **without(AVAAMO)}
-    assert complete(config, SCHEMA) == []
-    assert config == {"start_date": "2026-05-01", **DEFAULTS, **AVAAMO}
+    config: Config = {"start_date": "2026-05-01", **AVAAMO}
+    assert usable(config, SCHEMA) == {**DEFAULTS, **config}
+    assert "window_days" not in config
 
 
 def test_the_default_user_agent_names_the_version() -> None:
@@ -298,6 +306,15 @@ def test_a_base_url_is_completed(value: str, url: str) -> None:
         {"window_days": 6},
         {"window_days": 0.001},
         {"window_days": "2.5"},
+        {"avaamo_page_size": "10"},
+        {"avaamo_page_size": 10.0},
+        {"kore_tags": '{"and": []}'},
+        {"kore_base_url": ""},
+        {"kore_api": ""},
+        {"window_days": ""},
+        {"start_date": "1970-01-01"},
+        {"end_date": "2999-12-31T23:59:59Z"},
+        {"batch_config": BATCH},
         {"lookback_hours": 0},
         {"avaamo_page_size": 1},
         {"avaamo_page_size": 100},
@@ -343,6 +360,11 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"start_date": "2026-02-30"}, "start_date", "is no date-time"),
         ({"start_date": "0001-01-01T00:00:00+05:00"}, "start_date", "is no date-time"),
         ({"start_date": 20_260_501}, "start_date", "must be of type string"),
+        ({"start_date": ""}, "start_date", "is missing"),
+        ({"start_date": "1969-12-31T23:59:59Z"}, "start_date", "years 1970 to 2999"),
+        ({"start_date": "0001-01-01T00:00:00Z"}, "start_date", "years 1970 to 2999"),
+        ({"start_date": "9999-12-31T23:59:59Z"}, "start_date", "years 1970 to 2999"),
+        ({"end_date": "3000-01-01"}, "end_date", "years 1970 to 2999"),
         ({"end_date": "2026-13-01"}, "end_date", "is no date-time"),
         ({"end_date": "2026-05-01"}, "end_date", "must be later than start_date"),
         ({"end_date": "2025-05-01"}, "end_date", "must be later than start_date"),
@@ -355,17 +377,21 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"window_days": 9}, "window_days", "is 9, but must be at most 6"),
         ({"window_days": 0}, "window_days", "is 0, but must be more than 0"),
         ({"window_days": -1}, "window_days", "is -1, but must be more than 0"),
-        ({"window_days": "9"}, "window_days", "is 9.0, but must be at most 6"),
+        ({"window_days": "9"}, "window_days", "is 9, but must be at most 6"),
+        ({"window_days": Decimal("9.5")}, "window_days", "is 9.5, but must be at"),
         ({"window_days": "a week"}, "window_days", "must be of type number"),
         ({"window_days": True}, "window_days", "must be of type number"),
-        ({"window_days": "nan"}, "window_days", "must be a finite number"),
-        ({"window_days": float("nan")}, "window_days", "must be a finite number"),
+        ({"window_days": "nan"}, "window_days", "must be of type number"),
+        ({"window_days": "NaN"}, "window_days", "must hold finite numbers"),
+        ({"window_days": float("nan")}, "window_days", "must hold finite numbers"),
+        ({"kore_tags": {"a": [float("inf")]}}, "kore_tags", "must hold finite numbers"),
+        ({"kore_tags": "[" * 100_000}, "kore_tags", "must be of type object"),
         ({"lookback_hours": -1}, "lookback_hours", "is -1, but must be at least 0"),
         ({"lookback_hours": [1]}, "lookback_hours", "must be of type number"),
         ({"avaamo_page_size": 0}, "avaamo_page_size", "must be at least 1"),
         ({"avaamo_page_size": 101}, "avaamo_page_size", "must be at most 100"),
         ({"avaamo_page_size": 10.5}, "avaamo_page_size", "must be of type integer"),
-        ({"avaamo_page_size": "100"}, "avaamo_page_size", "must be of type integer"),
+        ({"avaamo_page_size": "10.5"}, "avaamo_page_size", "be of type integer"),
         ({"kore_page_size": 0}, "kore_page_size", "must be at least 1"),
         ({"kore_page_size": 10_001}, "kore_page_size", "must be at most 10000"),
         ({"avaamo_utc_offset": 86_400}, "avaamo_utc_offset", "must be at most 86399"),
@@ -445,6 +471,9 @@ def test_one_vendor_is_enough(config: Config) -> None:
             "avaamo_base_url",
             "and nothing else",
         ),
+        ({"avaamo_base_url": "https://a.invalid/?"}, "avaamo_base_url", "nothing else"),
+        ({"avaamo_base_url": "https://a.invalid/#"}, "avaamo_base_url", "nothing else"),
+        ({"kore_base_url": "kore.invalid?#"}, "kore_base_url", "nothing else"),
         ({"avaamo_base_url": "https://"}, "avaamo_base_url", "is not a URL"),
         ({"avaamo_base_url": "https://[::1"}, "avaamo_base_url", "is not a URL"),
         ({"avaamo_base_url": "https://a.invalid:x"}, "avaamo_base_url", "is not a URL"),
@@ -459,11 +488,12 @@ def test_one_vendor_is_enough(config: Config) -> None:
             "avaamo_agent_ids[1]",
             "must be of type string or integer",
         ),
-        ({"avaamo_agent_ids": [" "]}, "avaamo_agent_ids", "holds an empty id"),
+        ({"avaamo_agent_ids": [" "]}, "avaamo_agent_ids[0]", "is blank"),
         ({"kore_bot_ids": []}, "kore_bot_ids", "is empty"),
-        ({"kore_bot_ids": ["st-1", ""]}, "kore_bot_ids", "holds an empty id"),
+        ({"kore_bot_ids": ["st-1", ""]}, "kore_bot_ids[1]", "is blank"),
+        ({"kore_bot_ids": ["\ud83d"]}, "kore_bot_ids", "whole characters only"),
         ({"kore_bot_ids": [1]}, "kore_bot_ids[0]", "must be of type string"),
-        ({"kore_session_ids": [""]}, "kore_session_ids", "holds an empty id"),
+        ({"kore_session_ids": [""]}, "kore_session_ids[0]", "is blank"),
         ({"kore_tags": "gold"}, "kore_tags", "must be of type object"),
         # Credentials
         ({"avaamo_access_token": ""}, "avaamo_access_token", "is missing"),
@@ -480,6 +510,23 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"kore_client_secret": ""}, "kore_client_secret", "is missing"),
         ({"kore_client_id": ""}, "kore_client_id", "is missing"),
         ({"kore_client_secret": 7}, "kore_client_secret", "must be of type string"),
+        ({"kore_client_id": " "}, "kore_client_id", "is blank"),
+        ({"kore_client_secret": "\t"}, "kore_client_secret", "is blank"),
+        (
+            {"kore_client_secret": "hunter2\ud83d"},
+            "kore_client_secret",
+            "must hold finite numbers and whole characters only",
+        ),
+        (
+            {"kore_bot_credentials": [{**OWN, "client_secret": ""}]},
+            "kore_bot_credentials[0]['client_secret']",
+            "is blank",
+        ),
+        (
+            {"kore_bot_credentials": [OWN, {**OWN, "bot_id": " "}]},
+            "kore_bot_credentials[1]['bot_id']",
+            "is blank",
+        ),
         (
             {"kore_bot_credentials": {"st-2": "hunter2"}},
             "kore_bot_credentials",
@@ -505,6 +552,14 @@ def test_one_vendor_is_enough(config: Config) -> None:
             "kore_bot_credentials[0]",
             "is not as the schema asks",
         ),
+        # The SDK's own settings
+        ({"batch_config": {"a": 1}}, "batch_config", "is not as the SDK asks"),
+        (
+            {"batch_config": {**BATCH, "encoding": {"format": "jsonl", "a": 1}}},
+            "batch_config",
+            "is not as the SDK asks",
+        ),
+        ({"batch_config": {**BATCH, "encoding": {}}}, "batch_config", "'format'"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_that_names_the_setting(
@@ -515,6 +570,13 @@ def test_a_mistake_is_told_in_one_line_that_names_the_setting(
     assert said in line
     assert HIDDEN not in line
     assert "\n" not in line
+
+
+def test_each_missing_part_of_a_bots_credentials_is_told_once() -> None:
+    assert told({**BOTH, "kore_bot_credentials": [{"bot_id": "st-2"}]}) == [
+        "kore_bot_credentials[0]['client_id']: is missing",
+        "kore_bot_credentials[0]['client_secret']: is missing",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -583,6 +645,7 @@ VALUES: SearchStrategy[Any] = st.recursive(
     st.booleans()
     | st.integers()
     | st.floats()
+    | st.decimals(allow_nan=False)
     | st.text("a0 .-:/@[]?#%\\\n\0é\ud83d")
     | st.sampled_from(["", "nan", "http://", "https://[", "2026-05-01"])
     | st.sampled_from([OWN, without(OWN, "bot_id")]),
@@ -649,6 +712,35 @@ def test_null_is_no_start_date() -> None:
     assert refusal.value.errors == ["start_date: is missing"]
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_nothing_is_what_a_setting_without_a_value_means(nothing: str | None) -> None:
+    config = {**BOTH, "kore_base_url": nothing, "window_days": nothing}
+    assert (
+        TapBotsessions(config=config).config["kore_base_url"] == "https://bots.kore.ai"
+    )
+    assert TapBotsessions(config=config).config["window_days"] == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"window_days": Decimal("2.5")}, {"window_days": 2.5}),
+        ({"lookback_hours": Decimal("2.0")}, {"lookback_hours": 2}),
+        ({"avaamo_page_size": Decimal("10.0")}, {"avaamo_page_size": 10}),
+        ({"avaamo_page_size": 10.0}, {"avaamo_page_size": 10}),
+        (
+            {"kore_tags": {"and": [{"values": [Decimal("1.5"), Decimal("2.0")]}]}},
+            {"kore_tags": {"and": [{"values": [1.5, 2]}]}},
+        ),
+    ],
+)
+def test_numbers_are_read_as_whole_if_they_are(given: Config, read: Config) -> None:
+    config = TapBotsessions(config={**BOTH, **given}).config
+    assert config == {**DEFAULTS, **BOTH, **read}
+    assert {type(config[name]) for name in given} == {type(read[name]) for name in read}
+    assert "Decimal" not in repr(config)
+
+
 # States
 
 PARTITION: Config = {
@@ -695,13 +787,31 @@ def test_a_fraction_of_a_second_in_a_state_is_read_again() -> None:
         {"avaamo_sessions": {"partitions": [3]}},
         {"avaamo_sessions": {"partitions": [{"agent_id": "201"}]}},
         {"avaamo_sessions": {"partitions": [{"context": "201"}]}},
+        {"avaamo_sessions": {"partitions": [{"context": {"agent_id": 201}}]}},
+        {"avaamo_sessions": {"partitions": [{**PARTITION, "progress_markers": 3}]}},
+        {"avaamo_sessions": {"progress_markers": None}},
+        {"avaamo_sessions": {"partitions": [PARTITION, {**PARTITION, "a": 1}]}},
+        {"avaamo_sessions": {"partitions": [{**PARTITION, "a": float("inf")}]}},
+        {"avaamo_sessions": {"partitions": [{**PARTITION, "a": [float("nan")]}]}},
+        {"avaamo_sessions": {"partitions": [{**PARTITION, "a": "\ud83d"}]}},
     ],
 )
 def test_a_state_of_another_form_is_refused(bookmarks: object) -> None:
     with pytest.raises(ConfigValidationError) as refusal:
         TapBotsessions(config=dict(BOTH), state={"bookmarks": bookmarks})
     (line,) = refusal.value.errors
-    assert line.startswith("state: must be as the tap wrote it")
+    assert line.startswith("state: must be as the tap wrote it, {")
+
+
+@pytest.mark.parametrize(
+    "state", [{"foo": 1}, {"type": "STATE", "value": {"bookmarks": {}}}]
+)
+def test_a_state_without_bookmarks_is_refused(state: Config) -> None:
+    with pytest.raises(ConfigValidationError) as refusal:
+        TapBotsessions(config=dict(BOTH), state=state)
+    (line,) = refusal.value.errors
+    assert line.startswith('state: must be as the tap wrote it, {"bookmarks": ')
+    assert line.endswith("; bookmarks: is missing")
 
 
 # Settings from the environment
@@ -725,7 +835,8 @@ def read_environment(
     """What the tap makes of both vendors' settings and these in the environment."""
     for name, value in variables({**texts_of(BOTH), **settings}).items():
         monkeypatch.setenv(name, value)
-    return TapBotsessions(parse_env_config=True).config
+    file = {"kore_base_url": KORE["kore_base_url"]}
+    return TapBotsessions(config=file, parse_env_config=True).config
 
 
 @pytest.mark.parametrize(
@@ -736,7 +847,12 @@ def read_environment(
         ("kore_page_size", "250", 250),
         ("avaamo_utc_offset", "-18000", -18_000),
         ("window_days", "2.5", 2.5),
-        ("lookback_hours", "0", 0.0),
+        ("lookback_hours", "0", 0),
+        ("kore_page_size", "250.0", 250),
+        ("kore_page_size", "", 1000),
+        ("kore_page_size", "null", 1000),
+        ("window_days", "", 6),
+        ("kore_base_url", "", "https://kore.invalid"),
         ("avaamo_agent_ids", '["201", "202"]', ["201", "202"]),
         ("avaamo_agent_ids", "[201, 202]", [201, 202]),
         ("kore_bot_ids", '["st-1"]', ["st-1"]),
@@ -756,10 +872,15 @@ def test_a_setting_of_every_type_is_read_from_the_environment(
 @pytest.mark.parametrize(
     ("name", "written", "line"),
     [
-        ("window_days", "9", "window_days: is 9.0, but must be at most 6"),
+        ("window_days", "9", "window_days: is 9, but must be at most 6"),
         ("window_days", "abc", "window_days: must be of type number"),
-        ("window_days", "", "window_days: must be of type number"),
-        ("window_days", "nan", "window_days: must be a finite number"),
+        ("window_days", "nan", "window_days: must be of type number"),
+        ("kore_page_size", "abc", "kore_page_size: must be of type integer"),
+        ("kore_page_size", "2.5", "kore_page_size: must be of type integer"),
+        ("start_date", "", "start_date: is missing"),
+        ("avaamo_agent_ids", "[201", "avaamo_agent_ids: must be of type array"),
+        ("kore_bot_credentials", "[x", "kore_bot_credentials: must be of type array"),
+        ("kore_tags", "{x", "kore_tags: must be of type object"),
         ("kore_page_size", "0", "kore_page_size: is 0, but must be at least 1"),
         ("kore_tags", "[]", "kore_tags: must be of type object"),
         ("kore_api", "v2", "kore_api: must be one of bot, account, stream"),
@@ -777,6 +898,17 @@ def test_a_mistake_in_the_environment_is_told(
     with pytest.raises(ConfigValidationError) as refusal:
         read_environment(monkeypatch, {name: written})
     assert refusal.value.errors == [line]
+
+
+def test_a_misspelt_variable_is_named_and_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    others = {"loglevel": "info", "_select": HIDDEN, "_load_schema": HIDDEN}
+    read_environment(monkeypatch, {**others, "avaamo_acces_token": HIDDEN})
+    (record,) = caplog.records
+    said = "avaamo_acces_token: there is no such setting, so it has no effect; did you "
+    assert record.getMessage() == f"{said}mean avaamo_access_token?"
 
 
 # The command line
@@ -904,6 +1036,47 @@ def test_all_mistakes_are_told_at_once(tap: CommandLine, loglevel: str) -> None:
     assert end == "Config validation failed"
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"window_days": 2.5, "kore_api": "v2"}, "kore_api: must be one of"),
+        ({"kore_bot_credentials": [{**OWN, "client_secret": ""}]}, "kore_bot_cred"),
+        ({"batch_config": {"a": 1}}, "batch_config: is not as the SDK asks"),
+        ({"stream_maps": {"avaamo_sessions": {"x": "(("}}}, "stream_maps: Failed to"),
+        (
+            {"stream_maps": {"avaamo_sessions": {"__filter__": "(("}}},
+            "stream_maps: Failed to",
+        ),
+    ],
+)
+@pytest.mark.parametrize("arguments", [[], ["--test"]], ids=["run", "test"])
+def test_what_used_to_end_in_a_traceback_ends_in_a_line(
+    tap: CommandLine, arguments: list[str], settings: Config, said: str
+) -> None:
+    line, *_ = errors_of(tap.run(*arguments, config={**BOTH, **settings}))
+    assert line.removeprefix("Error: ").startswith(said)
+
+
+def test_a_misspelling_that_leads_to_a_refusal_is_named_too(tap: CommandLine) -> None:
+    config = {**without(BOTH, "avaamo_access_token"), "avaamo_acces_token": HIDDEN}
+    run = tap.run(config=config)
+    line, _ = errors_of(run)
+    assert line.startswith("avaamo_access_token: is missing")
+    assert "did you mean avaamo_access_token?" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "value", [True, 7.5, [7], {"a": 7}, "x", "9999-12-31", 10**400]
+)
+def test_a_bookmark_of_another_type_does_not_break_the_reading_of_a_state(
+    value: object,
+) -> None:
+    partition = {**PARTITION, "replication_key_value": value}
+    state = {"bookmarks": {"avaamo_sessions": {"partitions": [partition]}}}
+    tap = TapBotsessions(config=dict(BOTH), state=state)
+    assert tap.state["bookmarks"].keys() == {"avaamo_sessions"}
+
+
 def test_a_connection_test_tells_of_mistakes_too(tap: CommandLine) -> None:
     config = {**BOTH, "window_days": 9}
     (line,) = errors_of(tap.run("--test", config=config))
@@ -930,6 +1103,28 @@ def test_a_config_file_that_is_no_json_is_named(tap: CommandLine, content: str) 
     assert str(tap.directory / "config.json") in line
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[1]",
+        "3",
+        "null",
+        "[]",
+        '[["start_date", "hunter2"]]',
+        "[" * 100_000,
+        f'{{"kore_tags": {"[" * 101 + "]" * 101}}}',
+    ],
+    ids=["array", "number", "null", "none", "pairs", "torn nest", "nest"],
+)
+@pytest.mark.parametrize("arguments", [[], ["--discover"], ["--test"]])
+def test_a_config_file_that_is_no_plain_object_is_named(
+    tap: CommandLine, arguments: list[str], content: str
+) -> None:
+    (line,) = errors_of(tap.run(*arguments, config=content))
+    assert line.startswith("Error: --config: ")
+    assert str(tap.directory / "config.json") in line
+
+
 def test_a_config_file_that_is_missing_is_named(tap: CommandLine) -> None:
     (line,) = errors_of(tap.run("--config", "nowhere.json"))
     assert line.startswith("Error: --config: nowhere.json ")
@@ -938,11 +1133,38 @@ def test_a_config_file_that_is_missing_is_named(tap: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("option", "content", "said"),
     [
-        ("state", '{"hunter2": {', "is no JSON"),
-        ("state", ["hunter2"], "is no JSON object"),
+        ("state", '{"hunter2": {', "can't be read"),
+        ("state", ["hunter2"], "it is no JSON object"),
+        ("state", "[" * 100_000, "nested too deeply"),
+        ("state", {"foo": 1}, "bookmarks: is missing"),
+        (
+            "state",
+            {"bookmarks": {"avaamo_usage": {"partitions": [PARTITION, PARTITION]}}},
+            "one context is there twice",
+        ),
         ("state", {"bookmarks": {"avaamo_sessions": 3}}, "must be as the tap wrote it"),
-        ("catalog", '{"hunter2": [', "is no JSON"),
-        ("catalog", ["hunter2"], "is no JSON object"),
+        ("catalog", '{"hunter2": [', "can't be read"),
+        ("catalog", ["hunter2"], "it is no JSON object"),
+        ("catalog", {}, "streams: is missing"),
+        ("catalog", {"streams": 3}, "streams: must be of type array"),
+        ("catalog", {"streams": None}, "streams: must be of type array"),
+        ("catalog", {"streams": [3]}, "streams[0]: must be of type object"),
+        ("catalog", {"streams": [{}]}, "streams[0]['tap_stream_id']: is missing"),
+        (
+            "catalog",
+            {"streams": [{"tap_stream_id": "avaamo_sessions", "schema": 3}]},
+            "streams[0]['schema']: must be of type object",
+        ),
+        (
+            "catalog",
+            {"streams": [{"tap_stream_id": "avaamo_sessions", "metadata": [3]}]},
+            "streams[0]['metadata'][0]: must be of type object",
+        ),
+        (
+            "catalog",
+            {"streams": [{"tap_stream_id": "avaamo_sessions", "stream": "sessions"}]},
+            "streams[0]['stream']: must be the same as its tap_stream_id",
+        ),
     ],
 )
 def test_a_file_that_is_not_the_taps_own_is_refused(
@@ -985,6 +1207,80 @@ def test_the_streams_of_the_vendors_configured_or_else_all_are_discovered(
     found = [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]]
     assert found == streams
     assert HIDDEN not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kore_jwt_algorithm": 3},
+        {"request_timeout_seconds": 0},
+        {"kore_requests_per_minute": "many"},
+        {"kore_base_url": ""},
+        {"kore_bot_ids": [3], "start_date": "yesterday", "batch_config": {"a": 1}},
+        {"stream_maps": {"kore_sessions": {"x": "(("}}},
+        {"avaamo_agent_ids": ["201"], "windw_days": 2.5},
+    ],
+)
+def test_streams_are_discovered_whatever_else_is_wrong(
+    tap: CommandLine, settings: Config
+) -> None:
+    run = tap.run("--discover", config={**KORE, **settings})
+    assert run.returncode == 0
+    (stream,) = json.loads(run.stdout)["streams"]
+    assert stream["tap_stream_id"] == "kore_sessions"
+
+
+# The connection test
+
+
+@pytest.fixture
+def simulated(simulator: Simulator) -> Config:
+    return config_for(simulator)
+
+
+def test_a_connection_test_emits_a_record_of_each_stream(
+    tap: CommandLine, simulated: Config
+) -> None:
+    run = tap.run("--test", config=simulated, loglevel="WARNING")
+    assert run.returncode == 0
+    assert run.stderr == ""
+    messages = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [(message["type"], message["stream"]) for message in messages] == [
+        (kind, stream)
+        for stream in [
+            "avaamo_messages",
+            "avaamo_sessions",
+            "avaamo_usage",
+            "kore_sessions",
+        ]
+        for kind in ["SCHEMA", "RECORD"]
+    ]
+
+
+def test_a_connection_test_of_the_schemas_makes_no_request(tap: CommandLine) -> None:
+    run = tap.run("--test=schema", config=BOTH)
+    assert run.returncode == 0
+    assert [json.loads(line)["type"] for line in run.stdout.splitlines()] == [
+        "SCHEMA"
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"avaamo_access_token": "hunter2"}, "avaamo_messages, agent "),
+        ({"kore_client_secret": "hunter2" * 8}, "kore_sessions, bot "),
+    ],
+)
+def test_a_connection_test_with_a_wrong_credential_ends_in_one_line(
+    tap: CommandLine, simulated: Config, settings: Config, said: str
+) -> None:
+    run = tap.run("--test", config={**simulated, **settings}, loglevel="WARNING")
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"Error: {said}")
+    assert "401" in line
+    assert HIDDEN not in line
 
 
 @pytest.mark.parametrize("form", [[], ["--format", "markdown"]], ids=["text", "md"])

@@ -1,0 +1,114 @@
+"""A tap that checks all that it is given, and tells of it in words of our own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import _ConfigInput
+from typing_extensions import override
+
+from tap_botsessions import files, inputs, validation
+
+if TYPE_CHECKING:
+    from typing import IO
+
+
+class CheckedTap(Tap):
+    """A tap whose settings, state and catalog are checked before its first request.
+
+    The SDK shows a traceback for most of what can be wrong with them.
+    """
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        _refuse_for(files.check_state(state))
+        super().load_state(files.without_fractions(inputs.plain(state)))
+
+    @override
+    def setup_mapper(self) -> None:
+        _ = self.catalog  # what fails from here on is the doing of the stream maps
+        try:
+            super().setup_mapper()
+        except Exception as error:  # an expression can fail in any way
+            raise _refusal(f"stream_maps: {error}") from error
+
+    @property
+    @override
+    def _env_var_config(self) -> dict[str, Any]:
+        """The settings from the environment, unread.
+
+        A private name of the SDK's, whose own ends in a traceback on a wrong value.
+        """
+        parse_environment_config({}, self._env_var_prefix)  # loads an .env file
+        return dict(inputs.environment(self._env_var_prefix))
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check all settings in one go, and in words of our own.
+
+        A private name of the SDK's, since there is no other way to tell of all mistakes
+        at once, nor to keep jsonschema's messages, which quote secrets, out of the log.
+        """
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        config = validation.meant(self._config, schema)
+        for line in validation.unknown(config, schema):
+            self.logger.warning("%s", line)
+        problems = validation.problems(config, schema)
+        if raise_errors:
+            _refuse_for(problems)
+        self._config = validation.usable(config, schema)
+        return problems
+
+    @classmethod
+    @override
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> _ConfigInput:
+        given = _ConfigInput()
+        for path in value:
+            if path == "ENV":
+                given.parse_env = True
+                continue
+            try:
+                given.config |= inputs.read_object(path)
+            except (OSError, ValueError) as error:
+                msg = f"--config: {path} can't be read as JSON ({error})"
+                raise click.ClickException(msg) from error
+        return given
+
+
+def read_state(file: IO[str] | None) -> dict[str, Any] | None:
+    """The state in a file, if there is one; it is checked when it is loaded."""
+    return None if file is None else _read(file, "state")
+
+
+def read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
+    """The catalog in a file, if there is one."""
+    if file is None:
+        return None
+    catalog = _read(file, "catalog")
+    _refuse_for(files.check_catalog(catalog))
+    return catalog
+
+
+def _read(file: IO[str], what: str) -> dict[str, Any]:
+    try:
+        return inputs.load_object(file.read())
+    except ValueError as error:
+        raise _refusal(f"{what}: {file.name} can't be read ({error})") from error
+
+
+def _refuse_for(problems: list[str]) -> None:
+    if problems:
+        raise _refusal(*problems)
+
+
+def _refusal(*problems: str) -> ConfigValidationError:
+    """What ends the run: the SDK logs each problem, and exits with 1."""
+    msg = "Config validation failed"
+    return ConfigValidationError(msg, errors=list(problems))

@@ -1,0 +1,60 @@
+"""What JSON schemas find wrong, in words that repeat no secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jsonschema import ValidationError
+
+_BOUNDS = {
+    "exclusiveMinimum": "must be more than {}",
+    "maximum": "must be at most {}",
+    "minimum": "must be at least {}",
+}
+
+
+def errors_in(value: object, schema: dict[str, Any]) -> list[ValidationError]:
+    """All that a schema finds wrong with a value."""
+    return list(DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(value))
+
+
+def lines_on(value: object, schema: dict[str, Any]) -> list[str]:
+    """A line for each mistake that a schema finds, which begins with its place."""
+    found = errors_in(value, schema)
+    # An error on what is missing has no place of its own, so it names all there is.
+    return list(dict.fromkeys(line for error in found for line in _lines(error)))
+
+
+def place(*path: str | int) -> str:
+    """Where something is, as in `kore_bot_credentials[0]['bot_id']`."""
+    first, *rest = path or ("configuration",)
+    return f"{first}{''.join(f'[{step!r}]' for step in rest)}"
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    """Say what an error is; its own message would repeat a secret's value."""
+    required: Any = error.validator_value
+    if error.validator == "required":
+        present: Any = error.instance
+        for name in required:
+            if name not in present:
+                yield f"{place(*error.path, name)}: is missing"
+        return
+    where = place(*error.path)
+    if error.validator in _BOUNDS:
+        bound = _BOUNDS[error.validator].format(required)
+        yield f"{where}: is {error.instance}, but {bound}"
+    elif error.validator == "type":
+        kinds = [required] if isinstance(required, str) else required
+        wanted = " or ".join(kind for kind in kinds if kind != "null")
+        yield f"{where}: must be of type {wanted}"
+    elif error.validator == "enum":
+        allowed = ", ".join(str(value) for value in required)
+        yield f"{where}: must be one of {allowed}"
+    else:
+        yield f"{where}: is not as the schema asks ({error.validator})"
