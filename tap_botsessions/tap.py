@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -109,6 +110,10 @@ class TapBotsessions(CheckedTap):
 
     def sync(self) -> None:
         """Sync all streams that are selected, to be ended by a signal in good order."""
+        # Records come and go by the thousand and hold no cycles: the collector would
+        # go through them again and again for nothing.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 50)
         self._is_syncing = True
         self.sync_all()
         self._is_syncing = False
