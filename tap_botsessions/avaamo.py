@@ -30,6 +30,7 @@ from tap_botsessions.records import (
     require,
     sequence,
     shape,
+    shape_all,
     text,
 )
 from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
@@ -38,7 +39,7 @@ from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from requests import PreparedRequest
 
@@ -146,9 +147,12 @@ class AvaamoListStream(AvaamoStream):
         # the state out again, so a bookmark has none.
         return math.floor(instant.timestamp())
 
-    def row(self, agent: str, entry: Mapping[str, Any]) -> Row:
-        """The row that an entry makes."""
-        record = shape(entry, self.columns)
+    def rows(self, agent: str, entries: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The rows that entries make."""
+        records = shape_all(entries, self.columns)
+        return [self._row(agent, record) for record in records]
+
+    def _row(self, agent: str, record: dict[str, Any]) -> Row:
         try:
             time = parse_instant(record["timetoken"])
         except ValueError:
@@ -187,7 +191,7 @@ class _Entries:
         return range(2, pages + 1)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        rows = [self.stream.row(self.agent, entry) for entry in body["entries"]]
+        rows = self.stream.rows(self.agent, body["entries"])
         hold_to(self.window, rows)
         return Page(
             rows,
@@ -203,7 +207,7 @@ def epoch(value: object) -> float:
     return number(value)
 
 
-AS_IS[epoch] = frozenset({float, int})
+AS_IS[epoch] = frozenset({float, int, type(None)})
 
 
 def user(value: object) -> dict[str, Any]:

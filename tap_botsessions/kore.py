@@ -31,7 +31,7 @@ from tap_botsessions.records import (
     integer,
     mapping,
     require,
-    shape,
+    shape_all,
     text,
     texts,
 )
@@ -284,10 +284,10 @@ class KoreSessions(BotStream):
         """The rows that sessions make; the account's API serves other bots' too."""
         if self.config["kore_api"] == "account":
             sessions = [session for session in sessions if session["botId"] == bot]
-        return [self._row(bot, session) for session in sessions]
+        records = shape_all(sessions, self.columns)
+        return [self._row(bot, record) for record in records]
 
-    def _row(self, bot: str, session: Mapping[str, Any]) -> Row:
-        record = shape(session, self.columns)
+    def _row(self, bot: str, record: dict[str, Any]) -> Row:
         fields = {"session_id": "sessionId", "start_time": "start_time"}
         require(record, self.name, **fields)
         record["bot_id"] = bot

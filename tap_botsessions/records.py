@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime  # noqa: TC003 -- typing reads it in a NamedTuple
 from typing import Any, NamedTuple
 
@@ -111,42 +111,64 @@ def texts(value: object) -> list[str]:
 
 
 AS_IS: dict[Convert, frozenset[type]] = {
-    boolean: frozenset({bool}),
-    mapping: frozenset({dict}),
-    number: frozenset({float}),  # an integer may be too large
-    sequence: frozenset({list}),
-    text: frozenset({str}),
+    boolean: frozenset({bool, type(None)}),
+    mapping: frozenset({dict, type(None)}),
+    number: frozenset({float, int, type(None)}),
+    sequence: frozenset({list, type(None)}),
+    text: frozenset({str, type(None)}),
 }
 """The types whose values a conversion leaves as they are; they are most values."""
 
 
 def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    """Give a vendor's object the columns of its stream.
+    """Give a vendor's object the columns of its stream, as `shape_all` does."""
+    [record] = shape_all([raw], columns)
+    return record
+
+
+def shape_all(
+    raws: Sequence[Mapping[str, Any]], columns: Columns
+) -> list[dict[str, Any]]:
+    """Give a vendor's objects the columns of their stream.
+
+    It goes by columns, since in most of them no value has to be converted.
 
     Args:
-        raw: The object as the vendor sent it.
+        raws: The objects as the vendor sent them.
         columns: The stream's columns.
 
     Returns:
-        Every column, null where the vendor sent nothing, and `additional_fields`: under
-        the vendor's names, what has no column or does not fit its column; null if
-        there is nothing.
+        For each, every column, null where the vendor sent nothing, and
+        `additional_fields`: under the vendor's names, what has no column or does not
+        fit its column; null if there is nothing.
     """
-    record: dict[str, Any] = {}
-    additional: dict[str, Any] = {}
-    if not raw.keys() <= columns.keys():
-        additional = {name: raw[name] for name in raw if name not in columns}
-    for name, (column, convert) in columns.items():
-        value = raw.get(name)
-        if value is not None and type(value) not in AS_IS.get(convert, ()):
-            try:
-                value = convert(value)
-            except (TypeError, ValueError):
-                additional[name] = value
-                value = None
-        record[column] = value
-    record[ADDITIONAL_FIELDS] = additional or None
-    return record
+    rows = [tuple(map(raw.get, columns)) for raw in raws]
+    names = [name for name, _ in columns.values()]
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    fields = columns.keys()
+    for raw, record in zip(raws, records, strict=True):
+        record[ADDITIONAL_FIELDS] = (
+            None
+            if raw.keys() <= fields
+            else {name: raw[name] for name in raw if name not in fields}
+        )
+    converted = zip(columns.items(), zip(*rows, strict=True), strict=False)
+    for (field, (name, convert)), values in converted:
+        if not AS_IS.get(convert, frozenset()).issuperset(map(type, values)):
+            for record in records:
+                _convert(record, field, name, convert)
+    return records
+
+
+def _convert(record: dict[str, Any], field: str, name: str, convert: Convert) -> None:
+    value = record[name]
+    if value is not None:
+        try:
+            record[name] = convert(value)
+        except (TypeError, ValueError):
+            record[name] = None
+            additional = record[ADDITIONAL_FIELDS] or {}
+            record[ADDITIONAL_FIELDS] = {**additional, field: value}
 
 
 def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:

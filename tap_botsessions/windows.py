@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+import msgspec
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def to_rfc3339(instant: datetime) -> str:
     >>> to_rfc3339(datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC))
     '2026-05-01T12:00:00.250Z'
     """
-    written = instant.isoformat().removesuffix("+00:00")
-    is_milliseconds = instant.microsecond and instant.microsecond % 1000 == 0
-    return f"{written[:-3] if is_milliseconds else written}Z"
+    written: str = msgspec.to_builtins(instant)
+    if instant.microsecond and instant.microsecond % 1000 == 0:
+        return f"{written[:-4]}Z"
+    return written
 
 
 def starting_point(

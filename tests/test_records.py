@@ -291,7 +291,7 @@ def test_a_field_without_a_column_is_kept_as_it_came(unknown: dict[str, Any]) ->
     [
         {"startTime": ""},
         {"score": "high", "count": 2**63},
-        {"score": 10**400, "count": -(10**400)},
+        {"count": -(10**400)},
         {"isDeveloper": "perhaps"},
         {"tags": "gold", "stats": {"count": 1}, "lang": ["en", None]},
         {"sessionId": ["s-17"]},
