@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-botsessions")
 
 ROWS_AHEAD = 6_000
-"""Rows that may be held before only the longest-standing window is read on."""
+"""Rows that may be held before only what can be handed out next is read on."""
 
 LONGEST_WAIT = 3600.0
 """Seconds: a vendor that asks for a longer pause than this is not waited for."""
@@ -143,6 +143,7 @@ class ReadAhead:
         self._under_way: list[_Task] = []
         self._in_flight = 0
         self._held = 0
+        self._is_awaited = False
         self._wake = 0.0
         self._answers: SimpleQueue[tuple[_Call, object]] = SimpleQueue()
         self._executor = ThreadPoolExecutor(workers, "tap-botsessions")
@@ -172,6 +173,14 @@ class ReadAhead:
                     yield lane.job.bot, task.outcome
             self.poll(wait=not ready)
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether so much is held that only what a bot is waiting for is read on.
+
+        And that only while nothing can be handed out.
+        """
+        return self._held >= ROWS_AHEAD
+
     def poll(self, *, wait: bool = False) -> None:
         """Take in the answers that have come, and make the requests that may be made.
 
@@ -179,6 +188,7 @@ class ReadAhead:
             wait: Whether to wait a moment for an answer if there is none.
         """
         self._heed()
+        self._is_awaited = wait
         self._fill()
         try:
             if wait and self._lanes:
@@ -202,10 +212,12 @@ class ReadAhead:
 
     def _next_call(self) -> _Call | None:
         """The call of the longest-standing task that may be made now."""
+        if self._is_full and not self._is_awaited:
+            return None
         now = time.monotonic()
-        for place, task in enumerate(self._under_way):
-            if place and self._held >= ROWS_AHEAD:
-                return None
+        for task in self._under_way:
+            if self._is_full and task is not task.lane.tasks[0]:
+                continue
             for call in task.calls:
                 wait = call.due - now
                 if wait <= 0 and (wait := call.fetch.budget.take()) == 0:
@@ -223,35 +235,25 @@ class ReadAhead:
         self._answers.put((call, answer))
 
     def _begin_one(self) -> bool:
-        """Begin a window of the bot that has the fewest begun, if one may be begun.
+        """Begin a window, if one may be begun.
 
-        The window that a bot is waiting for may always be begun, and comes first.
+        It is one that a bot is waiting for, or else one of the bot that has the fewest
+        begun.
         """
-        for lane in self._lanes:
-            if not lane.tasks[0].begun:
-                self._begin(lane.tasks[0], self._heads())
-                return True
-        if self._held >= ROWS_AHEAD:
+        if self._is_full and not self._is_awaited:
             return False
-        most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
-        lanes = [lane for lane in self._lanes if lane.has_more and lane.begun < most]
+        lanes = [lane for lane in self._lanes if not lane.tasks[0].begun]
+        if not lanes and not self._is_full:
+            most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
+            lanes = [
+                lane for lane in self._lanes if lane.has_more and lane.begun < most
+            ]
+            lanes.sort(key=lambda lane: lane.begun)
         if not lanes:
             return False
-        lane = min(lanes, key=lambda lane: lane.begun)
-        task = next(task for task in lane.tasks if not task.begun)
+        task = next(task for task in lanes[0].tasks if not task.begun)
         self._begin(task, len(self._under_way))
         return True
-
-    def _heads(self) -> int:
-        """How many of those under way, from the first on, a bot is waiting for."""
-        return next(
-            (
-                place
-                for place, task in enumerate(self._under_way)
-                if task is not task.lane.tasks[0]
-            ),
-            len(self._under_way),
-        )
 
     def _begin(self, task: _Task, place: int) -> None:
         """Begin a task, or the part of it that is as wide as the density allows."""

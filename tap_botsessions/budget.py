@@ -35,12 +35,10 @@ class Budget:
         minute = Rate(per_minute, Duration.MINUTE + _MARGIN)
         rates = [minute]
         if per_hour is not None:
-            hour = Rate(per_hour, Duration.HOUR + _MARGIN)
-            # One of them may leave the other nothing to limit.
-            if per_hour <= per_minute:
-                rates = [hour]
-            elif per_hour / hour.interval < per_minute / minute.interval:
-                rates = [minute, hour]
+            # An hour can't hold more than its minutes do.
+            most = per_minute * (Duration.HOUR + _MARGIN) // minute.interval
+            hour = Rate(min(per_hour, most), Duration.HOUR + _MARGIN)
+            rates = [minute, hour] if per_hour > per_minute else [hour]
         self._what = what
         self._bucket = InMemoryBucket(rates)
         self._blocked_until = 0.0

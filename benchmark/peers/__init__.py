@@ -1,0 +1,1 @@
+"""Programs that read the same, in environments of their own."""

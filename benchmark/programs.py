@@ -1,0 +1,161 @@
+"""The programs that are measured, and the environments that they run in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.measure import ProgramError, run
+from benchmark.pages import END, START
+from benchmark.report import note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmark.measure import Cost
+    from benchmark.serving import Served
+
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+CACHE = HERE / ".cache"
+
+TAP, BARE, SDK, DLT, CDK = "this tap", "bare loop", "SDK template", "dlt", "Airbyte CDK"
+
+PINS = {
+    BARE: "requests==2.34.2",
+    SDK: "singer-sdk==0.54.9",
+    DLT: "dlt==1.31.0",
+    CDK: "airbyte-cdk==7.39.1",
+}
+"""What each peer's environment is made of."""
+
+_ENVIRONMENT = {"no_proxy": "127.0.0.1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
+_RECORD = re.compile(rb'"message_uuid": ?"[0-9a-f]{8}-|^\d+$')
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs the programs.
+
+    Attributes:
+        folder: Where their files are; nothing else is there.
+    """
+
+    folder: Path
+
+    def check(self, program: str, served: Served, workers: int = 1) -> Cost:
+        """Run a program once, and count what it has read.
+
+        Raises:
+            ProgramError: It did not write as many records as there are.
+        """
+        output = self.folder / "output"
+        cost = self._run(program, served, workers, output)
+        found = 0
+        with output.open("rb") as lines:
+            for line in lines:
+                match = _RECORD.search(line)
+                found += 0 if match is None else _count(match[0])
+        if found != served.records:
+            msg = f"{program} wrote {found} records of {served.records}"
+            raise ProgramError(msg)
+        return cost
+
+    def cost(self, program: str, served: Served, workers: int = 1) -> Cost:
+        """Run a program without keeping what it writes, and take its costs."""
+        return self._run(program, served, workers, Path(os.devnull))
+
+    def _run(self, program: str, served: Served, workers: int, output: Path) -> Cost:
+        command = self.command(program, served, workers)
+        return run(command, output, self.folder / "log", _ENVIRONMENT)
+
+    def command(self, program: str, served: Served, workers: int) -> list[str | Path]:
+        """The command that reads all that is served."""
+        if program == TAP:
+            return self._tap(served, workers)
+        python = interpreter(program)
+        if program == BARE:
+            return [python, PEERS / "bare.py", served.url, *served.ids]
+        if program == DLT:
+            return [
+                python, PEERS / "dlt_rest.py", served.url, str(workers), *served.ids
+            ]  # fmt: skip
+        config = {"base_url": served.url, "agents": served.ids}
+        if program == SDK:
+            file = self._file("sdk", config)
+            return [python, PEERS / "sdk_tap.py", "--config", file]
+        catalog = PEERS / "cdk_catalog.json"
+        return [
+            python.with_name("source-declarative-manifest"), "read",
+            "--config", self._file("cdk", config | {"workers": workers}),
+            "--catalog", catalog,
+            "--manifest-path", PEERS / "cdk_manifest.yaml",
+        ]  # fmt: skip
+
+    def _tap(self, served: Served, workers: int) -> list[str | Path]:
+        settings = {
+            "avaamo_base_url": served.url,
+            "avaamo_access_token": "simulated-access-token",
+            "avaamo_agent_ids": served.ids,
+            "avaamo_requests_per_minute": served.limit - 1 if served.limit else 10**6,
+            "start_date": START.isoformat(),
+            "end_date": END.isoformat(),
+            "max_concurrent_requests": workers,
+        }
+        tap = Path(sys.executable).with_name("tap-botsessions")
+        config, catalog = self._file("tap", settings), self.folder / "catalog.json"
+        if not catalog.exists():
+            catalog.write_text(json.dumps(_messages_alone(tap, config)))
+        return [tap, "--config", config, "--catalog", catalog]
+
+    def _file(self, name: str, config: Mapping[str, object]) -> Path:
+        file = self.folder / f"{name}.json"
+        file.write_text(json.dumps(config))
+        return file
+
+
+def _messages_alone(tap: Path, config: Path) -> dict[str, object]:
+    """The tap's catalog with one of its streams."""
+    discovered = subprocess.run(  # noqa: S603 -- the project's own
+        [tap, "--config", config, "--discover"], capture_output=True, check=True
+    )
+    streams = json.loads(discovered.stdout)["streams"]
+    return {
+        "streams": [
+            stream for stream in streams if stream["tap_stream_id"] == "avaamo_messages"
+        ]
+    }
+
+
+def _count(found: bytes) -> int:
+    """How many records a line tells of: itself, or the number that it is."""
+    return int(found) if found.isdigit() else 1
+
+
+def interpreter(program: str) -> Path:
+    """The interpreter of a peer's environment, which is made unless it is there."""
+    pin = PINS[program]
+    version = ".".join(map(str, sys.version_info[:3]))
+    home = CACHE / f"{pin.replace('==', '-')}-python-{version}"
+    python = home / "bin" / "python"
+    done = home / "installed"
+    if not done.exists():
+        note(f"installing {pin}")
+        _uv("venv", "--quiet", "--clear", "--python", sys.executable, home)
+        _uv("pip", "install", "--quiet", "--python", python, pin)
+        done.touch()
+    return python
+
+
+def _uv(*arguments: str | Path) -> None:
+    subprocess.run(  # noqa: S603 -- pinned packages
+        ["uv", *arguments],  # noqa: S607 -- wherever it is installed
+        check=True,
+        env=os.environ | {"UV_COMPILE_BYTECODE": "1"},
+    )

@@ -1,0 +1,112 @@
+"""A server that is never the bottleneck: Avaamo's messages.json, and nothing else.
+
+The base URL's path says what it serves, in numbers: how many messages each agent has,
+milliseconds until an answer, and requests in any minute, with 0 for no limit.
+
+GET /requests tells how many requests were answered by status, and forgets them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from functools import cache
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+from typing_extensions import override
+
+from benchmark.entries import entry
+from benchmark.pages import END, START, Listing
+from simulator.exchange import Call, RefusalError
+from simulator.limits import Limits
+
+answered: Counter[int] = Counter()
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection, kept alive; requests have no body."""
+
+    def __init__(self) -> None:
+        """Begin with nothing received."""
+        self._received = b""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while b"\r\n\r\n" in self._received:
+            request, _, self._received = self._received.partition(b"\r\n\r\n")
+            target = request.split(b" ", 2)[1].decode()
+            if target == "/requests":
+                self._send(200, json.dumps(answered).encode())
+                answered.clear()
+            else:
+                self._answer(target)
+
+    def _answer(self, target: str) -> None:
+        url = urlsplit(target)
+        _, messages, latency, limit, _ = url.path.split("/", 4)
+        status, body = 200, b""
+        try:
+            _limits(int(limit) or None).admit(_CALL)
+        except RefusalError as refusal:
+            status, body = refusal.reply.status, refusal.reply.encoded()
+        else:
+            body = _page(int(messages), url.query)
+        answered[status] += 1
+        if int(latency):
+            loop = asyncio.get_running_loop()
+            loop.call_later(int(latency) / 1000, self._send, status, body)
+        else:
+            self._send(status, body)
+
+    def _send(self, status: int, body: bytes) -> None:
+        head = (
+            f"HTTP/1.1 {status} -\r\nContent-Type: application/json; charset=utf-8\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self._transport.write(head.encode() + body)
+
+
+_CALL = Call(
+    vendor="avaamo",
+    endpoint="messages",
+    bot=None,
+    method="GET",
+    params={},
+    headers={},
+    content=b"",
+    at=time.monotonic(),
+)
+
+
+@cache
+def _limits(per_minute: int | None) -> Limits:
+    return Limits(avaamo_per_minute=per_minute)
+
+
+def _page(messages: int, query: str) -> bytes:
+    params = {name: values[0] for name, values in parse_qs(query).items()}
+    start = float(params.get("from_timetoken", START.timestamp()))
+    end = float(params.get("to_timetoken", END.timestamp()))
+    return Listing.between(messages, start, end).page(int(params["page"]), entry)
+
+
+async def serve() -> None:
+    """Serve on a free port, told in a line, until this process is ended."""
+    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    sys.stdout.write(f"http://{host}:{port}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

@@ -1,0 +1,376 @@
+"""Sessions that were read open are corrected once they are closed."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator import Rule, Simulator, World
+from simulator.faults import hook
+from tap_botsessions.errors import BookmarkError
+from tap_botsessions.open_sessions import OpenSessions
+from tap_botsessions.records import Row
+from tests.conftest import Synced, end_of, sync
+from tests.truth import Keyed, assert_same, expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+KORE = ("kore_sessions",)
+SOLVED = {"name": "solved", "type": "session", "values": ["yes"]}
+"""A tag that sessions have once they are closed."""
+
+
+def day(number: float) -> datetime:
+    """An instant so many days after the start."""
+    return START + timedelta(days=number)
+
+
+def session(name: str, started: float = 0, status: str = "active", **more: Any) -> Row:
+    """A session that began so many days after the start."""
+    return Row((name,), day(started), {"session_status": status, **more})
+
+
+def test_what_is_followed_outlives_a_run() -> None:
+    first = OpenSessions({}, None)
+    first.observe(session("a", 1), emitted=True)
+    first.observe(session("b", 2.5), emitted=False)
+    first.observe(session("c", 3, "closed"), emitted=True)
+    state = first.to_state(day(4))
+    assert state["open_since"] is None
+    second = OpenSessions(state, day(4))
+    assert second.ids() == ["a", "b"]
+    assert second.ids(before=day(2)) == ["a"]
+    assert second.was_emitted(session("a"))
+    assert not second.was_emitted(session("b"))
+    assert second.to_state(day(5)) == state
+
+
+def test_a_session_has_changed_when_any_field_has() -> None:
+    sessions = OpenSessions({}, None)
+    sessions.observe(session("a", messages=1), emitted=True)
+    sessions.observe(session("b", messages=1), emitted=False)
+    assert not sessions.has_changed(session("a", messages=1))
+    assert sessions.has_changed(session("a", messages=2))
+    assert sessions.has_changed(session("a", status="closed", messages=1))
+    assert sessions.has_changed(session("b", messages=1))
+    assert sessions.has_changed(session("c"))
+
+
+def test_what_is_closed_or_dropped_or_too_old_is_followed_no_more() -> None:
+    sessions = OpenSessions({}, None)
+    for number, name in enumerate("abcd"):
+        sessions.observe(session(name, number), emitted=True)
+    sessions.observe(session("d", 3, "closed"), emitted=True)
+    sessions.drop(["b", "never heard of"])
+    sessions.drop_before(day(0.5))
+    assert sessions.ids() == ["c"]
+
+
+def test_no_open_session_leaves_nothing_in_the_state() -> None:
+    assert OpenSessions({}, None).to_state(day(1)) == {
+        "open_sessions": None,
+        "open_since": None,
+    }
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """No more than so many sessions of a bot are followed by their ids."""
+    monkeypatch.setattr("tap_botsessions.open_sessions.MOST", 3)
+    return 3
+
+
+def test_more_than_can_be_followed_are_read_again_by_their_time(
+    few: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions = OpenSessions({}, None)
+    for number in range(few + 1):
+        sessions.observe(session(f"{number}", 5 - number), emitted=True)
+    sessions.observe(session("older", 0.5), emitted=True)
+    sessions.observe(session("later", 9), emitted=True)
+    assert sessions.ids() == []
+    assert sessions.to_state(day(10)) == {
+        "open_sessions": None,
+        "open_since": "2026-03-01T12:00:00Z",
+    }
+    [line] = caplog.messages
+    assert "more than 3 sessions of a bot are open" in line
+
+
+def test_to_read_again_can_be_interrupted_anywhere() -> None:
+    """Until it has reached the bookmark, the state says how far it is."""
+    sessions = OpenSessions({"open_since": "2026-03-02T00:00:00Z"}, day(5))
+    assert sessions.since == day(1)
+    assert sessions.to_state(None)["open_since"] == "2026-03-02T00:00:00Z"
+    assert sessions.to_state(day(3))["open_since"] == "2026-03-04T00:00:00Z"
+    assert sessions.to_state(day(5))["open_since"] is None
+    assert sessions.to_state(day(6))["open_since"] is None
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"open_sessions": ["a"]},
+        {"open_sessions": {"a": "2026-03-01"}},
+        {"open_sessions": {"a": ["yesterday", ""]}},
+        {"open_sessions": {"a": [None, ""]}},
+        {"open_since": "yesterday"},
+        {"open_since": {}},
+    ],
+)
+def test_a_state_that_is_unreadable_is_told(state: dict[str, Any]) -> None:
+    with pytest.raises(BookmarkError, match="unreadable"):
+        OpenSessions(state, None)
+
+
+# Against the simulator.
+
+
+@pytest.fixture
+def world() -> World:
+    """Of the sessions of twenty days, one in four stays open for days."""
+    return World(sessions_per_day=12, open_fraction=0.25)
+
+
+@pytest.fixture
+def simulator(world: World) -> Iterator[Simulator]:
+    with Simulator(world) as running:
+        yield running
+
+
+def read(
+    simulator: Simulator, at: datetime, state: dict[str, Any] | None = None, **more: Any
+) -> Synced:
+    """Run the tap at an instant, without a lookback unless told otherwise."""
+    simulator.world.now = at.timestamp()
+    simulator.requests.clear()
+    settings = {"kore_open_session_days": 40, "lookback_hours": 0} | more
+    synced = sync(simulator, copy.deepcopy(state), KORE, **settings)
+    assert synced.failures == []
+    return synced
+
+
+def truth(world: World) -> Keyed:
+    """All sessions that a world shows, as they are now."""
+    return expected(world, "kore_sessions", START, end_of(world))
+
+
+def followed(synced: Synced) -> dict[str, list[str]]:
+    """The ids that are followed after a run, by bot."""
+    return {
+        partition["context"]["bot_id"]: list(partition.get("open_sessions", ()))
+        for partition in synced.state["bookmarks"]["kore_sessions"]["partitions"]
+    }
+
+
+def active(records: Keyed) -> dict[str, set[str]]:
+    """The ids of the sessions that are open, by bot."""
+    bots = {bot for bot, _ in records}
+    return {
+        bot: {
+            name
+            for (owner, name), record in records.items()
+            if owner == bot and record["session_status"] == "active"
+        }
+        for bot in bots
+    }
+
+
+def ids_asked(simulator: Simulator) -> list[list[str]]:
+    """The ids that each request by id asked for."""
+    bodies = [call.body for call in simulator.requests]
+    return [body["sessionId"] for body in bodies if "sessionId" in body]
+
+
+@pytest.mark.parametrize("api", ["bot", "account", "stream"])
+def test_a_session_read_open_is_as_it_is_after_each_run(
+    simulator: Simulator, world: World, api: str
+) -> None:
+    """In as few requests as can be: fifty ids each, and those for the windows."""
+    found: Keyed = {}
+    state = None
+    open_before: dict[str, list[str]] = {}
+    for at in (10, 15, 40):
+        synced = read(simulator, day(at), state, kore_api=api)
+        assert len(simulator.requests) == sum(
+            math.ceil(len(names) / 50) for names in open_before.values()
+        ) + len(world.bots) * (2 if at == 10 else 1 if at == 15 else 5)
+        keys = synced.keys("kore_sessions")
+        assert len(keys) == len(set(keys))
+        found |= synced.records["kore_sessions"]
+        assert_same(found, truth(world))
+        state, open_before = synced.state, followed(synced)
+        assert {bot: set(names) for bot, names in open_before.items()} == active(found)
+    types = Counter(record["containment_type"] for record in found.values())
+    assert set(types) == {"agent", "dropOff", "selfService"}
+    assert not any(open_before.values())
+
+
+def test_a_session_that_did_not_change_is_not_emitted_again(
+    simulator: Simulator,
+) -> None:
+    first = read(simulator, day(10))
+    second = read(simulator, day(10), first.state)
+    assert len(ids_asked(simulator)) == 2
+    assert second.all_records == []
+    assert second.state == first.state
+
+
+def test_a_session_within_the_lookback_is_not_asked_for_twice(
+    simulator: Simulator,
+) -> None:
+    first = read(simulator, day(10))
+    second = read(simulator, day(11), first.state, lookback_hours=10 * 24)
+    assert ids_asked(simulator) == []
+    keys = second.keys("kore_sessions")
+    assert len(keys) == len(set(keys))
+    assert_same(second.records["kore_sessions"], truth(simulator.world))
+
+
+def test_nothing_is_followed_if_it_is_not_wanted(
+    simulator: Simulator, world: World
+) -> None:
+    first = read(simulator, day(10), kore_open_session_days=0)
+    assert not any(followed(first).values())
+    second = read(simulator, day(15), first.state, kore_open_session_days=0)
+    assert ids_asked(simulator) == []
+    assert_same(
+        second.records["kore_sessions"],
+        expected(world, "kore_sessions", day(10), day(15)),
+    )
+
+
+def test_sessions_that_are_too_old_are_asked_for_no_more(
+    simulator: Simulator, world: World
+) -> None:
+    first = read(simulator, day(10))
+    starts = {name: at["start_time"] for (_, name), at in truth(world).items()}
+    read(simulator, day(15), first.state, kore_open_session_days=8)
+    asked = {name for names in ids_asked(simulator) for name in names}
+    assert asked == {
+        name
+        for names in followed(first).values()
+        for name in names
+        if datetime.fromisoformat(starts[name]) >= day(7)
+    }
+    assert 0 < len(asked) < sum(map(len, followed(first).values()))
+
+
+def test_a_session_that_is_gone_is_asked_for_no_more(
+    simulator: Simulator, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = read(simulator, day(10))
+    bot = world.bots[0]
+    gone = followed(first)[bot][0]
+    started = first.records["kore_sessions"][bot, gone]["start_time"]
+    world.remove("kore_sessions", bot, datetime.fromisoformat(started))
+    second = read(simulator, day(11), first.state)
+    assert f"no such sessions: {gone}" in caplog.text
+    assert gone not in followed(second)[bot]
+
+
+def cuts(messages: list[dict[str, Any]]) -> Iterator[Synced]:
+    """What a target keeps of a run that is killed, for each place where it may be."""
+    for place, message in enumerate(messages):
+        if message["type"] == "STATE":
+            yield Synced(messages[: place + 1])
+
+
+@pytest.mark.usefixtures("few")
+def test_more_open_sessions_than_are_followed_are_corrected_after_any_kill(
+    simulator: Simulator, world: World
+) -> None:
+    first = read(simulator, day(10), window_days=1)
+    assert not any(followed(first).values())
+    before = first.records["kore_sessions"]
+    second = read(simulator, day(15), first.state, window_days=1)
+    assert ids_asked(simulator) == []
+    assert_same(before | second.records["kore_sessions"], truth(world))
+    killed = list(cuts(second.messages))
+    assert len(killed) > 15
+    for kept in killed[::3]:
+        rest = read(simulator, day(15), kept.state, window_days=1)
+        found = before | kept.records["kore_sessions"] | rest.records["kore_sessions"]
+        assert_same(found, truth(world))
+    last = read(simulator, day(40), second.state, window_days=1)
+    found = before | second.records["kore_sessions"] | last.records["kore_sessions"]
+    assert_same(found, truth(world))
+
+
+def test_what_is_followed_outlives_any_kill(simulator: Simulator, world: World) -> None:
+    first = read(simulator, day(10))
+    second = read(simulator, day(15), first.state, window_days=0.5)
+    for kept in list(cuts(second.messages))[::3]:
+        rest = read(simulator, day(15), kept.state)
+        found = [run.records["kore_sessions"] for run in (first, kept, rest)]
+        assert_same(found[0] | found[1] | found[2], truth(world))
+
+
+def of_types(records: Keyed, types: list[str]) -> Keyed:
+    """The sessions of some containment types."""
+    return {
+        key: record
+        for key, record in records.items()
+        if record["containment_type"] in types
+    }
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        ["agent"],
+        ["dropOff", "agent"],
+        ["selfService"],
+        ["selfService", "agent"],
+        ["agent", "dropOff", "selfService"],
+    ],
+)
+def test_a_filter_by_containment_type_and_open_sessions_go_together(
+    simulator: Simulator, world: World, types: list[str]
+) -> None:
+    """Who leaves the filter is corrected, who enters it comes, nobody else does."""
+    found: Keyed = {}
+    state = None
+    for at in (10, 15, 40):
+        synced = read(simulator, day(at), state, kore_containment_types=types)
+        state = synced.state
+        new = synced.records["kore_sessions"]
+        left = {key for key in new if new[key]["containment_type"] not in types}
+        assert left <= found.keys()
+        found |= new
+        now = truth(world)
+        assert_same({key: now[key] for key in found}, found)
+        assert of_types(now, types).keys() <= found.keys()
+        assert bool(left) == (at > 10 and "selfService" in types and len(types) < 3)
+    if "selfService" not in types:
+        assert_same(found, of_types(truth(world), types))
+
+
+@pytest.mark.parametrize("types", [["agent"], ["agent", "selfService"]])
+def test_a_session_that_closes_between_the_lists_of_two_types_is_not_lost(
+    simulator: Simulator, world: World, types: list[str]
+) -> None:
+    """It is in neither of them if the list of its final type is read first."""
+
+    def close_all() -> None:
+        world.now = day(40).timestamp()
+
+    simulator.faults.rules.append(Rule(hook(close_all), nth=2))
+    bot = world.bots[0]
+    only: dict[str, Any] = {
+        "kore_bot_ids": [bot],
+        "kore_containment_types": types,
+        "max_concurrent_requests": 1,
+    }
+    first = read(simulator, day(5), **only)
+    second = read(simulator, day(40), first.state, **only)
+    found = first.records["kore_sessions"] | second.records["kore_sessions"]
+    owed = of_types(truth(world), types)
+    assert {key for key in owed if key[0] == bot} <= found.keys()
