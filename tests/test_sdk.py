@@ -1,22 +1,32 @@
-"""What the tap replaces or uses of the SDK's private methods is as it was."""
+"""What the tap replaces or uses of the SDK's private names is as it was."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+from typing import Any
 
 import pytest
 from singer_sdk import Stream, Tap
-from singer_sdk.plugin_base import PluginBase
+from singer_sdk.configuration import _dict_config
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
 
 REPLACED = [
     (Stream, "_sync_records", "8928dc7f"),
     (PluginBase, "_validate_config", "0584b9e3"),
     (Tap, "_handle_termination", "2bb79ae4"),
+    (Tap, "cb_test", "4f1ea14c"),
+    (Tap, "invoke", "d84e3568"),
 ]
 USED = [
     (Stream, "_check_max_record_limit", ["self", "current_record_index"]),
     (Stream, "_write_record_message", ["self", "record"]),
+    (Stream, "_write_schema_message", ["self"]),
+    (
+        _dict_config,
+        "parse_environment_config",
+        ["config_schema", "prefix", "dotenv_path"],
+    ),
 ]
 
 
@@ -29,6 +39,12 @@ def test_what_is_replaced_is_what_it_was(owner: type, name: str, digest: str) ->
 
 @pytest.mark.parametrize(("owner", "name", "parameters"), USED)
 def test_what_is_used_takes_what_it_took(
-    owner: type, name: str, parameters: list[str]
+    owner: Any, name: str, parameters: list[str]
 ) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == parameters
+
+
+def test_a_configuration_from_the_command_line_has_its_two_parts() -> None:
+    assert vars(_ConfigInput()) == {"config": {}, "parse_env": False}
+    assert "_env_var_config" in vars(PluginBase)
+    assert "self._stream_version" in inspect.getsource(Stream.__init__)
