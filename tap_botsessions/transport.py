@@ -106,7 +106,13 @@ class Transport:
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ) as error:
-            raise TransientError(self._connection_message(error)) from None
+            message = self._connection_message(error)
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                message += (
+                    "; check the base URL, and REQUESTS_CA_BUNDLE for a private CA"
+                )
+                raise RequestError(message) from None
+            raise TransientError(message) from None
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:

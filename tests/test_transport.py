@@ -100,6 +100,12 @@ def test_a_status_that_the_vendor_also_gives_to_valid_requests_is_retried() -> N
         send({"status_code": 400}, retried=frozenset({400}))
 
 
+def test_a_certificate_that_does_not_verify_is_final() -> None:
+    why = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+    with pytest.raises(RequestError, match="REQUESTS_CA_BUNDLE"):
+        send({"exc": requests.exceptions.SSLError(why)})
+
+
 def test_retry_after_is_told_in_seconds_and_as_a_date() -> None:
     error = refused({"status_code": 429, "headers": {"Retry-After": "7"}})
     assert (error.wait, error.limit) == (7, "minute")
