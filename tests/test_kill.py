@@ -461,3 +461,19 @@ def test_in_batch_mode_a_kill_loses_nothing(
             target.take(whole_lines(run.die_of(signum)))
     target.take(sync(simulator, target.state, **settings).messages)
     assert_whole(target.records, world)
+
+
+@pytest.mark.parametrize("moment", [0.1, 0.2, 0.3, 0.4])
+def test_ctrl_c_while_the_tap_starts_shows_no_traceback(
+    tmp_path: Path, moment: float
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    with subprocess.Popen(
+        [TAP, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        time.sleep(moment)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    assert b"Traceback" not in told
+    assert process.returncode in {-signal.SIGINT, 1}
