@@ -469,7 +469,7 @@ def test_ctrl_c_while_the_tap_starts_shows_no_traceback(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text("{}")
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 -- ours
         [TAP, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         time.sleep(moment)
