@@ -107,14 +107,12 @@ class Taken:
             rows were not asked for by their time.
         rows: Its rows, in order of time, each key once.
         beyond: Rows that were seen on the way and lie after the window, by key.
-        total: How many records the vendor counted.
         gone: What was asked for by its id and does not exist.
     """
 
     window: Window | None
     rows: list[Row]
     beyond: Seen = field(default_factory=dict)
-    total: int = 0
     gone: Sequence[str] = ()
 
 
@@ -154,7 +152,8 @@ def take(
     union = dict(seen)
     while True:
         try:
-            total = yield from _take_all(listings(window), union, max_rows)
+            for listing in listings(window):
+                yield from _take_list(listing, union, max_rows)
         except _TooManyError as error:
             part = narrowed(window, 0.95 * max_rows / error.total)
             max_rows = max_rows if part else error.total
@@ -165,35 +164,24 @@ def take(
         except IncompleteError as error:
             raise IncompleteError(f"{window}: {error}") from error
         else:
-            return _taken(window, union, total)
+            return _taken(window, union)
         window = part or window
 
 
-def _taken(window: Window, union: Seen, total: int) -> Taken:
+def _taken(window: Window, union: Seen) -> Taken:
     rows = sorted(
         (row for row in union.values() if row.time in window),
         key=attrgetter("time", "key"),
     )
     beyond = {key: row for key, row in union.items() if row.time >= window.end}
-    return Taken(window, rows, beyond, total)
-
-
-def _take_all(
-    listings: Sequence[Listing],
-    union: Seen,
-    max_rows: int,
-) -> Generator[Sequence[Fetch], Sequence[Page], int]:
-    total = 0
-    for listing in listings:
-        total += yield from _take_list(listing, union, max_rows)
-    return total
+    return Taken(window, rows, beyond)
 
 
 def _take_list(
     listing: Listing,
     union: Seen,
     max_rows: int,
-) -> Generator[Sequence[Fetch], Sequence[Page], int]:
+) -> Generator[Sequence[Fetch], Sequence[Page], None]:
     flaws = set()
     for _ in range(ATTEMPTS):
         pages = yield from _read_pages(listing, max_rows)
@@ -202,7 +190,7 @@ def _take_list(
         union.update(rows)
         flaw = _flaw(pages, is_torn=len(rows) < sum(map(len, keyed)))
         if flaw is None:
-            return pages[-1].total
+            return
         flaws.add(flaw)
     told = " and ".join(sorted(flaw.text for flaw in flaws))
     msg = (
