@@ -202,7 +202,9 @@ class ReadAhead:
     def _fill(self) -> None:
         """Give every free worker a request, as far as budgets and bounds allow."""
         self._wake = time.monotonic() + _TICK
-        while self._in_flight < self._workers:
+        while self._in_flight < self._workers and (
+            self._is_awaited or not self._is_full
+        ):
             call = self._next_call()
             if call is not None:
                 self._in_flight += 1
@@ -212,8 +214,6 @@ class ReadAhead:
 
     def _next_call(self) -> _Call | None:
         """The call of the longest-standing task that may be made now."""
-        if self._is_full and not self._is_awaited:
-            return None
         now = time.monotonic()
         for task in self._under_way:
             if self._is_full and task is not task.lane.tasks[0]:
@@ -240,8 +240,6 @@ class ReadAhead:
         It is one that a bot is waiting for, or else one of the bot that has the fewest
         begun.
         """
-        if self._is_full and not self._is_awaited:
-            return False
         lanes = [lane for lane in self._lanes if not lane.tasks[0].begun]
         if not lanes and not self._is_full:
             most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
