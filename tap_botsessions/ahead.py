@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from tap_botsessions.errors import BotError, RequestError, TransientError
+from tap_botsessions.errors import BotError, TransientError, UnavailableError
 from tap_botsessions.reader import next_width
 from tap_botsessions.windows import Window
 
@@ -315,10 +315,10 @@ class ReadAhead:
                 f"{error}, in {call.attempts} attempts; try again later, or raise "
                 f"max_retries or request_timeout_seconds"
             )
-            self._give_up(call.task, RequestError(msg))
+            self._give_up(call.task, UnavailableError(msg))
         elif wait > LONGEST_WAIT:
             msg = f"{error}, and asks to wait for {wait / 3600:.1f} hours"
-            self._give_up(call.task, RequestError(msg))
+            self._give_up(call.task, UnavailableError(msg))
         else:
             call.due = time.monotonic() + wait
             call.task.calls.appendleft(call)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
+
+FailureType = Literal["config_error", "system_error", "transient_error"]
+"""What can mend a failure: the settings, neither, or another run."""
 
 
 class TransientError(Exception):
@@ -30,11 +33,24 @@ class BotError(Exception):
 
     The message says what was asked, what came, and what to check. It holds no secret,
     no text of a message and no e-mail address.
+
+    Attributes:
+        failure_type: What can mend it.
     """
+
+    failure_type: ClassVar[FailureType] = "system_error"
 
 
 class RequestError(BotError):
-    """A request failed for good: refused, or in vain as often as it may be retried."""
+    """A request failed for good."""
+
+    failure_type: ClassVar[FailureType] = "config_error"
+
+
+class UnavailableError(RequestError):
+    """A request was made in vain as often as it may be."""
+
+    failure_type = "transient_error"
 
 
 class RecordError(BotError):
@@ -44,6 +60,10 @@ class RecordError(BotError):
 class IncompleteError(BotError):
     """A window could not be read whole: the records don't add up to the count."""
 
+    failure_type = "transient_error"
+
 
 class BookmarkError(BotError):
     """The state holds a bookmark that is no instant."""
+
+    failure_type = "config_error"

@@ -14,7 +14,8 @@ from singer_sdk.singerlib import RecordMessage
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import IO
 
     from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib.encoding.simple import Message
@@ -28,8 +29,13 @@ _SECONDS_TO_END = 4.0
 class PieceWriter(MsgSpecWriter):
     """Writes records in larger pieces; other messages leave at once, with those."""
 
-    def __init__(self) -> None:
-        """Begin with nothing to write."""
+    def __init__(self, file: IO[bytes] | None = None) -> None:
+        """Begin with nothing to write.
+
+        Args:
+            file: Where to write; standard output if not given.
+        """
+        self._file = file
         self._pending = bytearray()
 
     @override
@@ -41,7 +47,7 @@ class PieceWriter(MsgSpecWriter):
     def write_records(self, stream: str, records: Sequence[Record]) -> None:
         """Write RECORD messages of a stream, encoded all at once."""
         now = datetime.now(UTC)
-        self._pending += _encoder.encode_lines(
+        self.write_lines(
             {
                 "type": "RECORD",
                 "stream": stream,
@@ -50,14 +56,21 @@ class PieceWriter(MsgSpecWriter):
             }
             for record in records
         )
+
+    def write_lines(self, messages: Iterable[Mapping[str, object]]) -> None:
+        """Write messages, encoded all at once."""
+        self._pending += _encoder.encode_lines(messages)
         if len(self._pending) >= _PIECE:
             self.flush()
 
     def flush(self) -> None:
         """Write what is pending."""
         pending, self._pending = self._pending, bytearray()
-        sys.stdout.buffer.write(pending)
-        sys.stdout.buffer.flush()
+        file = self._file or sys.stdout.buffer
+        # Under PYTHONUNBUFFERED a file has no buffer, and may take only a part.
+        while pending:
+            del pending[: file.write(pending)]
+        file.flush()
 
 
 class Ending:

@@ -17,6 +17,7 @@ from typing_extensions import override
 from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.errors import BookmarkError, BotError
 from tap_botsessions.output import PieceWriter
+from tap_botsessions.reader import Taken
 from tap_botsessions.settings import given
 from tap_botsessions.windows import Window, parse_instant, starting_point
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_botsessions.reader import Reading, Seen, Taken
+    from tap_botsessions.reader import Reading, Seen
     from tap_botsessions.records import Row
     from tap_botsessions.tap import TapBotsessions
 
@@ -96,6 +97,12 @@ class BotStream(Stream):
             ValueError: It is no bookmark.
         """
         return parse_instant(value)
+
+    def probe(self, bot: str, window: Window) -> Reading:
+        """Ask for the first page of a window of a bot, and no more."""
+        [first, *_] = next(self.take(bot, window, {}))
+        [page] = yield [first]
+        return Taken(window, page.rows)
 
     def spans(self, span: Window) -> Iterable[Window]:
         """The ranges that a range is read in, at the least."""

@@ -109,13 +109,19 @@ class TapBotsessions(CheckedTap):
         sys.exit(1 if tap.failures else 0)
 
     def sync(self) -> None:
-        """Sync all streams that are selected, to be ended by a signal in good order."""
+        """Sync all streams that are selected."""
+        with self.syncing():
+            self.sync_all()
+
+    @contextmanager
+    def syncing(self) -> Iterator[None]:
+        """Have a signal end what the block reads in good order."""
         # Records come and go by the thousand and hold no cycles: the collector would
         # go through them again and again for nothing.
         gc.freeze()
         gc.set_threshold(100_000, 50, 50)
         self._is_syncing = True
-        self.sync_all()
+        yield
         self._is_syncing = False
 
     def try_out(self) -> None:

@@ -1,0 +1,100 @@
+"""Catalogs and states, between Airbyte's form and Singer's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from tap_botsessions.stream import BotStream
+
+NO_CURSOR = {"__ab_no_cursor_state_message": True}
+"""The state of a stream that was read in full: there is nothing to go on from."""
+
+
+class Wanted(NamedTuple):
+    """What of a stream is wanted.
+
+    Attributes:
+        name: The stream's.
+        fields: Those that its configured schema has; all of them if it has none.
+        is_incremental: Whether to go on from its state.
+    """
+
+    name: str
+    fields: AbstractSet[str]
+    is_incremental: bool
+
+
+def catalog(streams: Iterable[BotStream]) -> dict[str, Any]:
+    """The streams that there are, as the protocol's AirbyteCatalog."""
+    return {
+        "streams": [
+            {
+                "name": stream.name,
+                "json_schema": _airbyte_schema(stream.schema),
+                "supported_sync_modes": ["full_refresh", "incremental"],
+                "source_defined_cursor": True,
+                "default_cursor_field": [stream.replication_key],
+                "source_defined_primary_key": [[key] for key in stream.primary_keys],
+                "is_resumable": False,
+            }
+            for stream in streams
+        ]
+    }
+
+
+def wanted_by(configured: dict[str, Any]) -> list[Wanted]:
+    """What a ConfiguredAirbyteCatalog wants."""
+    return [_wanted(**each) for each in configured["streams"]]
+
+
+def _wanted(stream: dict[str, Any], sync_mode: str, **_: object) -> Wanted:
+    fields = stream.get("json_schema", {}).get("properties", {})
+    return Wanted(stream["name"], fields.keys(), sync_mode == "incremental")
+
+
+def select(stream: BotStream, wanted: Wanted) -> None:
+    """Select a stream, with the fields that are wanted."""
+    if wanted.fields:
+        for name in stream.schema["properties"].keys() - wanted.fields:
+            stream.metadata["properties", name].selected = False
+    stream.selected = True
+
+
+def singer_state(
+    messages: list[dict[str, Any]], all_wanted: Iterable[Wanted]
+) -> dict[str, Any]:
+    """The tap's state, of the streams that are to go on from theirs.
+
+    Args:
+        messages: The states, one a stream, as this source wrote them.
+        all_wanted: What is wanted of each stream.
+    """
+    states = {
+        message["stream"]["stream_descriptor"]["name"]: message["stream"]
+        for message in messages
+    }
+    bookmarks = {
+        wanted.name: states[wanted.name].get("stream_state") or {}
+        for wanted in all_wanted
+        if wanted.is_incremental and wanted.name in states
+    }
+    resumed = {
+        name: bookmark
+        for name, bookmark in bookmarks.items()
+        if bookmark and not NO_CURSOR.keys() & bookmark.keys()
+    }
+    return {"bookmarks": resumed} if resumed else {}
+
+
+def _airbyte_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        name: {**field, "airbyte_type": "timestamp_with_timezone"}
+        if field.get("format") == "date-time"
+        else field
+        for name, field in schema["properties"].items()
+    }
+    return {"type": "object", "properties": properties}
