@@ -289,6 +289,11 @@ class AvaamoUsage(AvaamoStream):
     def spans(self, span: Window) -> Iterable[Window]:
         return cut_days(span, self.utc_offset)
 
+    @property
+    @override
+    def widest(self) -> timedelta:
+        return timedelta(days=1)  # a day's figures can't be asked for in parts
+
     @override
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:
         [page] = yield [self._fetch(bot, window)]

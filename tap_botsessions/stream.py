@@ -134,8 +134,12 @@ class BotStream(Stream):
         """What is to be read of a bot in this run."""
         span = self.span(bot)
         self.logger.info("%s: reading %s", self.what(bot), span)
-        widest = max(timedelta(days=self.config["window_days"]), timedelta(seconds=1))
-        return Job(bot, partial(self.take, bot), self.spans(span), widest)
+        return Job(bot, partial(self.take, bot), self.spans(span), self.widest)
+
+    @property
+    def widest(self) -> timedelta:
+        """The widest span that is read and checked as a whole."""
+        return max(timedelta(days=self.config["window_days"]), timedelta(seconds=1))
 
     def span(self, bot: str) -> Window:
         """The range of a bot that this run reads."""

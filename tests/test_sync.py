@@ -203,6 +203,15 @@ def test_a_day_of_usage_is_read_again_until_it_is_over() -> None:
         assert second.bookmarks["avaamo_usage", "201"] == "2026-03-05"
 
 
+def test_a_day_of_usage_is_read_whole_however_narrow_the_windows_are(
+    simulator: Simulator,
+) -> None:
+    wide = sync(simulator, streams=("avaamo_usage",))
+    narrow = sync(simulator, streams=("avaamo_usage",), window_days=0.5)
+    assert narrow.failures == []
+    assert_same(narrow.records["avaamo_usage"], wide.records["avaamo_usage"])
+
+
 @pytest.mark.parametrize("offset", [19_800, -25_200, 3601])
 def test_days_of_usage_begin_at_the_offset(simulator: Simulator, offset: int) -> None:
     synced = sync(simulator, streams=("avaamo_usage",), avaamo_utc_offset=offset)
