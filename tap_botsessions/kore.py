@@ -212,12 +212,13 @@ class KoreSessions(BotStream):
         if not self._follows:
             return span
         context = self.context_of(bot)
-        sessions = OpenSessions(self.get_context_state(context), self.bookmark(context))
-        oldest = span.end - timedelta(days=self.config["kore_open_session_days"])
-        sessions.drop_before(oldest)
-        self._open[bot] = sessions
+        sessions = self._open[bot] = OpenSessions(
+            self.get_context_state(context),
+            self.bookmark(context),
+            span.end - timedelta(days=self.config["kore_open_session_days"]),
+        )
         if sessions.since:
-            return replace(span, start=min(span.start, max(sessions.since, oldest)))
+            return replace(span, start=min(span.start, sessions.since))
         return span
 
     @override
@@ -240,11 +241,13 @@ class KoreSessions(BotStream):
         sessions = self._open.get(bot)
         if sessions is None or self.config.get("kore_session_ids"):
             return taken.rows
-        rows = taken.rows
-        if taken.window is None:
-            sessions.drop(taken.gone)
-            rows = [row for row in rows if sessions.has_changed(row)]
-        return [row for row in rows if self._emits(sessions, row)]
+        if taken.window is not None:
+            return [row for row in taken.rows if self._emits(sessions, row)]
+        sessions.drop(taken.gone)
+        changed = [row for row in taken.rows if sessions.has_changed(row)]
+        rows = [row for row in changed if self._emits(sessions, row)]
+        sessions.drop_old()
+        return rows
 
     def _emits(self, sessions: OpenSessions, row: Row) -> bool:
         """Put down what a session has come to, and say whether it is emitted."""

@@ -22,6 +22,8 @@ logger = logging.getLogger("tap-botsessions")
 MOST = 2_000
 """So many sessions of a bot are followed by their ids; more, by reading their time."""
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+
 IDS, SINCE = "open_sessions", "open_since"
 """Their places in the state of a bot."""
 
@@ -38,8 +40,18 @@ class OpenSessions:
         since: The instant, if the last run left one.
     """
 
-    def __init__(self, state: Mapping[str, Any], bookmark: datetime | None) -> None:
-        """Read what the last run left in the state of a bot, and its bookmark.
+    def __init__(
+        self,
+        state: Mapping[str, Any],
+        bookmark: datetime | None,
+        oldest: datetime = _EVER,
+    ) -> None:
+        """Read what the last run left.
+
+        Args:
+            state: The state of the bot.
+            bookmark: Its bookmark.
+            oldest: What started before this instant is looked at once more only.
 
         Raises:
             BookmarkError: It is not as the tap wrote it.
@@ -50,11 +62,12 @@ class OpenSessions:
                 for name, (start, checksum) in state.get(IDS, {}).items()
             }
             since = state.get(SINCE)
-            self.since = None if since is None else parse_instant(since)
+            self.since = None if since is None else max(parse_instant(since), oldest)
         except (AttributeError, TypeError, ValueError) as error:
             msg = "the open sessions in the state are unreadable; mend or clear it"
             raise BookmarkError(msg) from error
         self._bookmark = bookmark
+        self._oldest = oldest
         self._read_until = self.since or datetime.max.replace(tzinfo=UTC)
         self._overflow: datetime | None = None
 
@@ -66,9 +79,9 @@ class OpenSessions:
             if before is None or start < before
         ]
 
-    def drop_before(self, oldest: datetime) -> None:
-        """Follow no more what started before an instant."""
-        self.drop(self.ids(before=oldest))
+    def drop_old(self) -> None:
+        """Follow those no more that were to be looked at once more only."""
+        self.drop(self.ids(before=self._oldest))
 
     def drop(self, names: Iterable[str]) -> None:
         """Follow these no more."""

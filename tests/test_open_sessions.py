@@ -64,12 +64,12 @@ def test_a_session_has_changed_when_any_field_has() -> None:
 
 
 def test_what_is_closed_or_dropped_or_too_old_is_followed_no_more() -> None:
-    sessions = OpenSessions({}, None)
+    sessions = OpenSessions({}, None, oldest=day(0.5))
     for number, name in enumerate("abcd"):
         sessions.observe(session(name, number), emitted=True)
     sessions.observe(session("d", 3, "closed"), emitted=True)
     sessions.drop(["b", "never heard of"])
-    sessions.drop_before(day(0.5))
+    sessions.drop_old()
     assert sessions.ids() == ["c"]
 
 
@@ -247,20 +247,24 @@ def test_nothing_is_followed_if_it_is_not_wanted(
     )
 
 
-def test_sessions_that_are_too_old_are_asked_for_no_more(
+def test_sessions_that_have_become_too_old_are_asked_for_once_more(
     simulator: Simulator, world: World
 ) -> None:
     first = read(simulator, day(10))
     starts = {name: at["start_time"] for (_, name), at in truth(world).items()}
-    read(simulator, day(15), first.state, kore_open_session_days=8)
-    asked = {name for names in ids_asked(simulator) for name in names}
-    assert asked == {
+    old = {
         name
         for names in followed(first).values()
         for name in names
-        if datetime.fromisoformat(starts[name]) >= day(7)
+        if datetime.fromisoformat(starts[name]) < day(7)
     }
-    assert 0 < len(asked) < sum(map(len, followed(first).values()))
+    assert old
+    second = read(simulator, day(15), first.state, kore_open_session_days=8)
+    asked = {name for names in ids_asked(simulator) for name in names}
+    assert old < asked
+    union = first.records["kore_sessions"] | second.records["kore_sessions"]
+    assert_same(union, truth(world))
+    assert not old & {name for names in followed(second).values() for name in names}
 
 
 def test_a_session_that_is_gone_is_asked_for_no_more(
