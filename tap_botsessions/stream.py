@@ -221,8 +221,9 @@ class BotStream(Stream):
                     continue
                 records = [row.record for row in self.to_emit(bot, outcome)]
                 for start in range(0, len(records), _ROWS_AT_A_TIME):
+                    if start:
+                        ahead.poll()
                     yield records[start : start + _ROWS_AT_A_TIME]
-                    ahead.poll()
                 self._checkpoint(bot, outcome)
 
     def _jobs(self, bots: Iterable[str]) -> Iterator[Job]:
@@ -264,7 +265,7 @@ class BotStream(Stream):
 
         This replaces a private method of the SDK's, which reads one partition after
         another, moves bookmarks by records and keeps books on each: here bots are read
-        at once, bookmarks move by windows, and records need no further care. The two
+        at once, bookmarks move by windows, and records need no further care. The three
         private methods below are the others that are used.
 
         Yields:
@@ -281,7 +282,7 @@ class BotStream(Stream):
                 if write_messages:
                     write(records)
                 else:
-                    yield from records
+                    yield from self._mapped(records)
 
     def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:
         """A quicker way to write records, if they are to be written as they are.
@@ -315,6 +316,15 @@ class BotStream(Stream):
             left -= len(records[:left])
             if left == 0:
                 self._check_max_record_limit(current_record_index=limit or 0)
+
+    def _mapped(self, records: Sequence[Record]) -> Iterator[Record]:
+        """Records for a BATCH, by the catalog's selection and the stream's map.
+
+        The SDK's batches pass by both, and by flattening.
+        """
+        for record in records:
+            for message in self._generate_record_messages(record):
+                yield message.record
 
     def _write_one_by_one(self, records: Sequence[Record]) -> None:
         for record in records:

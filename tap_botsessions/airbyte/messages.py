@@ -30,7 +30,7 @@ Status = Literal["STARTED", "RUNNING", "COMPLETE", "INCOMPLETE"]
 _encoder = msgspec.json.Encoder()
 
 _SECONDS_BETWEEN_STATES = 1.0
-_LEVELS = {"CRITICAL": "FATAL", "WARNING": "WARN"}
+_LEVELS = {"CRITICAL": "FATAL", "ERROR": "ERROR", "WARNING": "WARN", "DEBUG": "DEBUG"}
 
 
 class AirbyteWriter(PieceWriter):
@@ -188,7 +188,7 @@ class AirbyteLog(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        level = _LEVELS.get(record.levelname, record.levelname)
+        level = _LEVELS.get(record.levelname, "INFO")
         self._writer.log(level, self.format(record))
 
 

@@ -69,7 +69,7 @@ def _field(setting: dict[str, Any]) -> dict[str, Any]:
         field["enum"] = [value for value in setting["enum"] if value is not None]
     if kind == "array":
         field["items"] = _field(setting["items"])
-    elif kind == "object" and "properties" in setting:
+    elif kind == "object" and setting.get("properties"):
         field["properties"] = {
             name: {**_field(part), "title": name.replace("_", " ").capitalize()}
             for name, part in setting["properties"].items()
