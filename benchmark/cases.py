@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmark.pages import DAYS, END, PAGE, START, Listing
-from benchmark.programs import BARE, CDK, DLT, SDK, TAP
+from benchmark.programs import BARE, CDK, DLT, SDK, SOURCE, TAP
 from benchmark.report import Table, note
 from benchmark.serving import Served
 
@@ -119,9 +119,17 @@ class Case:
             [(str(made), *figures)],
         )
 
+    def f(self) -> Table:
+        """The Airbyte source, beside the tap and the Airbyte CDK."""
+        served = Served(self.root, 100_000)
+        return self._beside("f", served, (TAP, SOURCE, CDK))
+
     def _beside(self, name: str, served: Served, programs: Sequence[str]) -> Table:
         """Programs side by side, the first of them the one to compare with."""
-        each = [(program, WORKERS if program == TAP else 1) for program in programs]
+        each = [
+            (program, WORKERS if program in {TAP, SOURCE} else 1)
+            for program in programs
+        ]
         costs = self._rounds(served, each)
         first = costs[each[0]]
         rows = []
@@ -191,6 +199,7 @@ CASES = {
     "c": Case.c,
     "d": Case.d,
     "e": Case.e,
+    "f": Case.f,
 }
 """The cases by their names."""
 

@@ -25,7 +25,8 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 CACHE = HERE / ".cache"
 
-TAP, BARE, SDK, DLT, CDK = "this tap", "bare loop", "SDK template", "dlt", "Airbyte CDK"
+TAP, SOURCE = "this tap", "source-botsessions"
+BARE, SDK, DLT, CDK = "bare loop", "SDK template", "dlt", "Airbyte CDK"
 
 PINS = {
     BARE: "requests==2.34.2",
@@ -79,6 +80,8 @@ class Runner:
         """The command that reads all that is served."""
         if program == TAP:
             return self._tap(served, workers)
+        if program == SOURCE:
+            return self._source(served, workers)
         python = interpreter(program)
         if program == BARE:
             return [python, PEERS / "bare.py", served.url, *served.ids]
@@ -99,6 +102,21 @@ class Runner:
         ]  # fmt: skip
 
     def _tap(self, served: Served, workers: int) -> list[str | Path]:
+        tap = Path(sys.executable).with_name("tap-botsessions")
+        config, catalog = self._settings(served, workers), self.folder / "catalog.json"
+        if not catalog.exists():
+            catalog.write_text(json.dumps(_messages_alone(tap, config)))
+        return [tap, "--config", config, "--catalog", catalog]
+
+    def _source(self, served: Served, workers: int) -> list[str | Path]:
+        stream = {"stream": {"name": "avaamo_messages"}, "sync_mode": "incremental"}
+        return [
+            Path(sys.executable).with_name("source-botsessions"), "read",
+            "--config", self._settings(served, workers),
+            "--catalog", self._file("source_catalog", {"streams": [stream]}),
+        ]  # fmt: skip
+
+    def _settings(self, served: Served, workers: int) -> Path:
         settings = {
             "avaamo_base_url": served.url,
             "avaamo_access_token": "simulated-access-token",
@@ -108,11 +126,7 @@ class Runner:
             "end_date": END.isoformat(),
             "max_concurrent_requests": workers,
         }
-        tap = Path(sys.executable).with_name("tap-botsessions")
-        config, catalog = self._file("tap", settings), self.folder / "catalog.json"
-        if not catalog.exists():
-            catalog.write_text(json.dumps(_messages_alone(tap, config)))
-        return [tap, "--config", config, "--catalog", catalog]
+        return self._file("tap", settings)
 
     def _file(self, name: str, config: Mapping[str, object]) -> Path:
         file = self.folder / f"{name}.json"
