@@ -35,6 +35,13 @@ class CheckedTap(Tap):
             super().setup_mapper()
         except Exception as error:  # an expression can fail in any way
             raise _refusal(f"stream_maps: {error}") from error
+        maps = self.mapper.stream_maps
+        split = [name for name in maps if len(maps[name]) > 1]
+        if split and self.config.get("batch_config"):
+            raise _refusal(
+                f"stream_maps: several are made of {', '.join(split)} by __source__, "
+                f"which a BATCH can't hold; leave out that or batch_config"
+            )
 
     @property
     @override

@@ -20,6 +20,7 @@ REPLACED = [
 ]
 USED = [
     (Stream, "_check_max_record_limit", ["self", "current_record_index"]),
+    (Stream, "_generate_record_messages", ["self", "record"]),
     (Stream, "_write_record_message", ["self", "record"]),
     (Stream, "_write_schema_message", ["self"]),
     (
