@@ -149,7 +149,7 @@ class AvaamoListStream(AvaamoStream):
 
     def rows(self, agent: str, entries: Sequence[Mapping[str, Any]]) -> list[Row]:
         """The rows that entries make."""
-        records = shape_all(entries, self.columns)
+        records = self.personal.protect(shape_all(entries, self.columns))
         return [self._row(agent, record) for record in records]
 
     def _row(self, agent: str, record: dict[str, Any]) -> Row:
@@ -330,6 +330,7 @@ class AvaamoUsage(AvaamoStream):
             "utc_offset": self.config["avaamo_utc_offset"],
             **shape({**stats, **body["aggregate_stats"]}, self.columns),
         }
+        self.personal.protect([record])
         require(record, self.name, start_time="start_time")
         start = parse_instant(record["start_time"])
         if start != window.start:

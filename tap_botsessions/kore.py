@@ -287,7 +287,7 @@ class KoreSessions(BotStream):
         """The rows that sessions make; the account's API serves other bots' too."""
         if self.config["kore_api"] == "account":
             sessions = [session for session in sessions if session["botId"] == bot]
-        records = shape_all(sessions, self.columns)
+        records = self.personal.protect(shape_all(sessions, self.columns))
         return [self._row(bot, record) for record in records]
 
     def _row(self, bot: str, record: dict[str, Any]) -> Row:

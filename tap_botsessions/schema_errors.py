@@ -49,6 +49,8 @@ def _lines(error: ValidationError) -> Iterator[str]:
     if error.validator in _BOUNDS:
         bound = _BOUNDS[error.validator].format(required)
         yield f"{where}: is {error.instance}, but {bound}"
+    elif error.validator == "minLength":
+        yield f"{where}: must have at least {required} characters"
     elif error.validator == "type":
         kinds = [required] if isinstance(required, str) else required
         wanted = " or ".join(kind for kind in kinds if kind != "null")

@@ -265,7 +265,43 @@ READING = (
     ),
 )
 
-SCHEMA: dict[str, Any] = th.PropertiesList(*READING, *AVAAMO, *KORE).to_dict()
+PERSONAL = (
+    th.Property(
+        "personal_data",
+        th.StringType,
+        allowed_values=["keep", "hash", "drop"],
+        default="keep",
+        title="Personal data",
+        description=(
+            "What becomes of names, user ids, message texts, tags and fields that are "
+            "new. hash: HMAC-SHA256 under personal_data_key, the same for the same "
+            "value in all streams; texts are dropped. drop: null, but for a user id "
+            "that is part of a key, which is hashed."
+        ),
+    ),
+    th.Property(
+        "personal_data_texts",
+        th.StringType,
+        allowed_values=["drop", "keep"],
+        default="drop",
+        title="Message texts",
+        description="What becomes of message texts where personal_data is hash.",
+    ),
+    th.Property(
+        "personal_data_key",
+        th.StringType(min_length=16),
+        secret=True,
+        title="Personal data key",
+        description=(
+            "The key of the hashes, needed for hash and drop. Under another key all "
+            "hashes are others; who has it can find out whose hash one is."
+        ),
+    ),
+)
+
+SCHEMA: dict[str, Any] = th.PropertiesList(
+    *READING, *AVAAMO, *KORE, *PERSONAL
+).to_dict()
 
 
 def given(config: Config, name: str) -> bool:
@@ -311,7 +347,8 @@ def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:
 def secrets(config: Config) -> list[str]:
     """Every secret in the configuration."""
     own = [entry["client_secret"] for entry in config.get("kore_bot_credentials") or ()]
-    shared = [config.get("avaamo_access_token"), config.get("kore_client_secret")]
+    names = ("avaamo_access_token", "kore_client_secret", "personal_data_key")
+    shared = [config[name] for name in names if given(config, name)]
     return [secret for secret in (*own, *shared) if secret]
 
 

@@ -17,6 +17,7 @@ from typing_extensions import override
 from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.errors import BookmarkError, BotError
 from tap_botsessions.output import PieceWriter
+from tap_botsessions.personal import Personal
 from tap_botsessions.reader import Taken
 from tap_botsessions.settings import given
 from tap_botsessions.windows import Window, parse_instant, starting_point
@@ -59,6 +60,7 @@ class BotStream(Stream):
         bot_key: The column that holds the bot's id, and the key of its state.
         bots: The ids of the bots to read.
         failures: Where the bots that failed are put down.
+        personal: Protects the personal data of its records.
     """
 
     bot_key: ClassVar[str]
@@ -78,6 +80,7 @@ class BotStream(Stream):
         """
         super().__init__(tap, schema=_SCHEMAS.get_schema(self.name))
         self.tap = tap
+        self.personal = Personal(tap.config, self.schema)
         self.bots = bots
         self.failures = failures
         self.run_start = datetime.fromtimestamp(tap.initialized_at // 1000, UTC)

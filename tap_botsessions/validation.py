@@ -36,6 +36,7 @@ _NEVER_BLANK = (
     "kore_client_id",
     "kore_client_secret",
     "kore_session_ids",
+    "personal_data_key",
 )
 
 
@@ -70,6 +71,7 @@ def problems(config: Config, schema: dict[str, Any]) -> list[str]:
         *_text_lines(readable),
         *_url_lines(readable),
         *_range_lines(readable),
+        *_personal_lines(readable),
         *_batch_lines(readable),
     ]
 
@@ -242,6 +244,12 @@ def _range_lines(config: Config) -> Iterator[str]:
     match instants:
         case {"start_date": start, "end_date": end} if end <= start:
             yield "end_date: must be later than start_date"
+
+
+def _personal_lines(config: Config) -> Iterator[str]:
+    mode = config["personal_data"]
+    if mode != "keep" and not given(config, "personal_data_key"):
+        yield f"personal_data_key: is missing, while personal_data is {mode}"
 
 
 def _batch_lines(config: Config) -> Iterator[str]:

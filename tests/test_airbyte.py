@@ -178,7 +178,11 @@ def test_the_form_shows_every_setting_once_and_of_one_type(tmp_path: Path) -> No
         assert field["type"] != "object" or field["properties"]
         assert field["type"] != "array" or isinstance(field["items"]["type"], str)
     secret = {name for name, field in fields.items() if field.get("airbyte_secret")}
-    assert secret == {"avaamo_access_token", "kore_client_secret"}
+    assert secret == {
+        "avaamo_access_token",
+        "kore_client_secret",
+        "personal_data_key",
+    }
     own = fields["kore_bot_credentials"]["items"]["properties"]
     assert [name for name in own if own[name].get("airbyte_secret")] == [
         "client_secret"

@@ -11,6 +11,7 @@ _GROUPS = {
     "avaamo": "Avaamo",
     "kore": "Kore.ai",
     "reading": "How to read",
+    "personal": "Personal data",
 }
 _SAME = (
     "title",
@@ -18,6 +19,7 @@ _SAME = (
     "default",
     "examples",
     "format",
+    "minLength",
     "minimum",
     "maximum",
     "exclusiveMinimum",
