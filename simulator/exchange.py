@@ -65,6 +65,7 @@ class Reply:
         headers: Response headers; the default Content-Type is JSON.
         cut: Bytes of the body to send before the connection ends; None: all.
         reset: End the connection by a reset; with `cut` None before any byte.
+        stalled: Send the part that `cut` leaves, and then neither more nor the end.
     """
 
     status: int
@@ -72,6 +73,12 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     reset: bool = False
+    stalled: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is sent to its end."""
+        return self.cut is None and not self.reset
 
     def encoded(self) -> bytes:
         """Return the body as bytes."""

@@ -85,6 +85,15 @@ def cut(after: int = 10) -> Effect:
     return effect
 
 
+def stall(after: int = 10) -> Effect:
+    """Return the effect of a body that stops midway, the connection left open."""
+
+    async def effect(answer: Answer) -> Reply:
+        return replace(await answer(), cut=after, stalled=True)
+
+    return effect
+
+
 def wrong_total(by: int) -> Effect:
     """Return the effect of a total that is off by a number."""
 
@@ -122,6 +131,7 @@ DATA_EFFECTS: dict[str, Callable[..., Effect]] = {
         bad_json,
         reset,
         cut,
+        stall,
         wrong_total,
     )
 }
@@ -137,6 +147,7 @@ class Rule:
         vendor: Only this vendor's requests.
         endpoint: Only this endpoint (see `Call`).
         bot: Only this agent or bot.
+        after: Not the first so many of the requests that match.
         nth: Of the requests that match so far, only the n-th, from 1.
         every: Only every k-th.
         times: Only the first so many.
@@ -150,6 +161,7 @@ class Rule:
     vendor: Vendor | None = None
     endpoint: str | None = None
     bot: str | None = None
+    after: int = 0
     nth: int | None = None
     every: int | None = None
     times: int | None = None
@@ -176,7 +188,8 @@ class Rule:
 
     def _due(self) -> bool:
         return (
-            self.nth in {None, self.seen}
+            self.seen > self.after
+            and self.nth in {None, self.seen}
             and (self.every is None or self.seen % self.every == 0)
             and (self.times is None or self.fired < self.times)
         )

@@ -36,6 +36,7 @@ class Simulator:
         options: Switches for what the vendors' documents leave open.
         faults: What goes wrong.
         requests: The requests to the vendors' APIs so far, oldest first.
+        watch: Called with each of them and its answer, before that is sent.
         url: Base URL, once it serves.
     """
 
@@ -53,6 +54,7 @@ class Simulator:
         self.options = options or Assumptions()
         self.faults = faults or Faults()
         self.requests: list[Call] = []
+        self.watch: Callable[[Call, Reply], object] = lambda *_: None
         self.url = ""
         self._address = host, port
         self._stop = asyncio.Event()
@@ -162,7 +164,8 @@ class Simulator:
         )
         if not reply.reset or reply.cut is not None:
             call.status = reply.status
-        if reply.cut is None and not reply.reset:
+        self.watch(call, reply)
+        if reply.is_whole:
             return web.Response(status=reply.status, body=body, headers=headers)
         return await _send_broken(request, reply, body, headers)
 
@@ -176,6 +179,8 @@ async def _send_broken(
     if reply.cut is not None:
         await response.prepare(request)
         await response.write(body[: reply.cut])
+    if reply.stalled:
+        await asyncio.get_running_loop().create_future()
     if request.transport is not None:
         if reply.reset:
             # Without lingering, closing sends RST in place of FIN.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 import requests
+import urllib3
 
 from simulator import App, Assumptions, Faults, Limits, Rule, Simulator, World
 from simulator.faults import (
@@ -28,6 +29,7 @@ from simulator.faults import (
     latency,
     redirect,
     reset,
+    stall,
     status,
     wrong_total,
 )
@@ -839,6 +841,7 @@ def test_rules_choose_their_requests(sim: Simulator) -> None:
     assert statuses(Rule(status(503), nth=2)) == [200, 503, 200, 200, 200, 200]
     assert statuses(Rule(status(503), every=3)) == [200, 200, 503, 200, 200, 503]
     assert statuses(Rule(status(503), times=2)) == [503, 503, 200, 200, 200, 200]
+    assert statuses(Rule(status(503), after=4)) == [200, 200, 200, 200, 503, 503]
     drawn = statuses(Rule(status(503), probability=0.5, seed=1))
     assert set(drawn) == {200, 503}
     assert drawn == statuses(Rule(status(503), probability=0.5, seed=1))
@@ -903,6 +906,17 @@ def test_hanging_requests_end_with_the_server() -> None:
     assert time.monotonic() - started < 2
 
 
+def test_a_body_that_stops_midway_leaves_its_connection_open(sim: Simulator) -> None:
+    sim.faults.rules = [Rule(stall(after=40), times=1)]
+    url = f"{sim.url}/bots/analytics/{AGENT}/sessions.json"
+    token = {"Access-Token": sim.world.avaamo_token}
+    with requests.get(url, headers=token, timeout=0.2, stream=True) as response:
+        assert response.raw.read(40) == b'{"current_page":1,"per_page":25,"total_e'
+        with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+            response.raw.read(1)
+    assert get(sim, "sessions").status_code == 200
+
+
 def test_effects_add_up(sim: Simulator) -> None:
     truth = avaamo(sim, "sessions")["total_entries"]
     sim.faults.rules = [Rule(latency(0.2)), Rule(wrong_total(3))]
@@ -932,6 +946,19 @@ def test_limits_roll(sim: Simulator) -> None:
     assert post(sim).status_code == 200
     limits.kore_per_hour = 3
     assert "hourly rate limit" in post(sim).json()["errors"][0]["msg"]
+
+
+def test_answers_can_be_watched(sim: Simulator) -> None:
+    watched: list[tuple[int | None, bool, object]] = []
+    sim.watch = lambda call, reply: watched.append(
+        (call.status, reply.is_whole, reply.body)
+    )
+    sim.faults.rules = [Rule(cut(), nth=2)]
+    page = get(sim, "sessions").json()
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        get(sim, "sessions")
+    assert [told[:2] for told in watched] == [(200, True), (200, False)]
+    assert watched[0][2] == page
 
 
 def test_requests_are_recorded(sim: Simulator) -> None:

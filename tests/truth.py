@@ -25,11 +25,16 @@ def expected(world: World, stream: Name, start: datetime, end: datetime) -> Keye
     """Every record of a range, of all bots, by key."""
     bots = world.bots if stream == "kore_sessions" else world.agents
     records = [
-        _MAKERS[stream](bot, raw)
+        made(stream, bot, raw)
         for bot in bots
         for raw in world.truth(stream, bot, start, end)
     ]
     return {key_of(stream, record): record for record in records}
+
+
+def made(stream: str, bot: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """The record that a vendor's record of a bot makes."""
+    return _MAKERS[stream](bot, raw)
 
 
 def assert_same(found: Keyed, truth: Keyed) -> None:
