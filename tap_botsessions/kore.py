@@ -253,7 +253,7 @@ class KoreSessions(BotStream):
         """Put down what a session has come to, and say whether it is emitted."""
         emits = (
             not self.types
-            or row.record["containment_type"] in self.types
+            or row.record["containment_type"] in {None, *self.types}
             or sessions.was_emitted(row)
         )
         sessions.observe(row, emitted=emits)
@@ -376,6 +376,9 @@ class _Sessions:
         received = len(body["sessions"])
         rows = self.stream.rows(self.bot, body["sessions"])
         hold_to(self.window, rows)
+        if self.containment_type and self.containment_type not in self.stream.types:
+            # It is read for sessions that are open, and these tell their type.
+            rows = [row for row in rows if row.record["containment_type"]]
         return Page(
             rows,
             received,

@@ -357,6 +357,21 @@ def test_a_filter_by_containment_type_and_open_sessions_go_together(
         assert_same(found, of_types(truth(world), types))
 
 
+@pytest.mark.parametrize("days", [0, 40])
+@pytest.mark.parametrize("types", [["agent"], ["agent", "selfService"]])
+def test_sessions_that_do_not_tell_their_type_are_of_that_of_their_list(
+    simulator: Simulator, world: World, types: list[str], days: int
+) -> None:
+    """As those of version 8 of the API; whether open ones are followed or not."""
+    world.kore_version = "v8"
+    synced = read(
+        simulator, day(40), kore_containment_types=types, kore_open_session_days=days
+    )
+    world.kore_version = "v10"
+    owed = of_types(truth(world), types)
+    assert synced.records["kore_sessions"].keys() == owed.keys()
+
+
 @pytest.mark.parametrize("types", [["agent"], ["agent", "selfService"]])
 def test_a_session_that_closes_between_the_lists_of_two_types_is_not_lost(
     simulator: Simulator, world: World, types: list[str]
