@@ -84,6 +84,7 @@ class Account:
                 403: "check the user's permission on the agent, and the token",
                 404: "check the id in avaamo_agent_ids, and avaamo_base_url",
             },
+            ca_bundle=config.get("ca_bundle"),
         )
         token = AccessToken(config.get("avaamo_access_token") or "")
         budget = Budget("Avaamo", config["avaamo_requests_per_minute"])

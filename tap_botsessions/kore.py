@@ -125,6 +125,7 @@ class Host:
             },
             # The API answers 400 to valid requests at times.
             retried=frozenset({400}),
+            ca_bundle=config.get("ca_bundle"),
         )
         credentials = bot_credentials(config)
         tokens = {

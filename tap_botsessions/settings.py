@@ -263,6 +263,16 @@ READING = (
         title="User agent",
         description="The User-Agent header; name and version if not given.",
     ),
+    th.Property(
+        "ca_bundle",
+        th.StringType,
+        title="CA bundle",
+        description=(
+            "A file with the certificates, in PEM, of the authorities to trust instead "
+            "of the public ones: for a private CA, or a proxy that looks into TLS."
+        ),
+        examples=["/etc/ssl/certs/company.pem"],
+    ),
 )
 
 PERSONAL = (

@@ -54,6 +54,7 @@ class Transport:
         secrets: What must never be told.
         advice: What to check where a status is final.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
+        ca_bundle: A file of the authorities to trust instead of the public ones.
     """
 
     base_url: str
@@ -62,6 +63,7 @@ class Transport:
     secrets: Sequence[str]
     advice: Mapping[int, str]
     retried: frozenset[int] = frozenset()
+    ca_bundle: str | None = None
     _sessions: list[requests.Session] = field(default_factory=list, init=False)
 
     def send(self, request: Request, parse: Callable[[Any], T]) -> T:
@@ -108,9 +110,7 @@ class Transport:
         ) as error:
             message = self._connection_message(error)
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                message += (
-                    "; check the base URL, and REQUESTS_CA_BUNDLE for a private CA"
-                )
+                message += "; check the base URL, and ca_bundle for a private CA"
                 raise RequestError(message) from None
             raise TransientError(message) from None
 
@@ -136,7 +136,7 @@ class Transport:
         """What the environment says of proxies and certificates, looked up once."""
         with requests.Session() as session:
             return session.merge_environment_settings(
-                self.base_url, {}, stream=None, verify=None, cert=None
+                self.base_url, {}, stream=None, verify=self.ca_bundle, cert=None
             )
 
     def _refusal(self, response: requests.Response) -> Exception:

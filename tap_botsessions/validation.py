@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import ipaddress
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -70,6 +71,7 @@ def problems(config: Config, schema: dict[str, Any]) -> list[str]:
         *_vendor_lines(config),
         *_text_lines(readable),
         *_url_lines(readable),
+        *_file_lines(readable),
         *_range_lines(readable),
         *_personal_lines(readable),
         *_batch_lines(readable),
@@ -228,6 +230,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _file_lines(config: Config) -> Iterator[str]:
+    if given(config, "ca_bundle"):
+        try:
+            ssl.create_default_context(cafile=config["ca_bundle"])
+        except (OSError, ValueError) as error:
+            yield f"ca_bundle: can't be read as certificates in PEM ({error})"
 
 
 def _range_lines(config: Config) -> Iterator[str]:

@@ -102,7 +102,7 @@ def test_a_status_that_the_vendor_also_gives_to_valid_requests_is_retried() -> N
 
 def test_a_certificate_that_does_not_verify_is_final() -> None:
     why = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
-    with pytest.raises(RequestError, match="REQUESTS_CA_BUNDLE"):
+    with pytest.raises(RequestError, match="ca_bundle"):
         send({"exc": requests.exceptions.SSLError(why)})
 
 
