@@ -1,0 +1,176 @@
+"""Certificates are verified, by the public authorities or by those of ca_bundle."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+from typing_extensions import override
+
+from tap_botsessions.settings import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TAP = Path(sys.executable).with_name("tap-botsessions")
+TOKEN = "a-token-that-must-not-be-told"  # noqa: S105 -- made up
+
+
+class Vendor(BaseHTTPRequestHandler):
+    """An Avaamo without any session, which keeps the tokens that it is shown."""
+
+    tokens: list[str | None]
+
+    def do_GET(self) -> None:
+        """Answer with an empty list."""
+        self.tokens.append(self.headers["access-token"])
+        body = json.dumps({"entries": [], "total_entries": 0}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@contextmanager
+def serving(authority: trustme.CA) -> Iterator[tuple[str, list[str | None]]]:
+    """Serve over TLS with a certificate of an authority.
+
+    Yields:
+        The URL, and the tokens that come.
+    """
+    tokens: list[str | None] = []
+    handler = type("Handler", (Vendor,), {"tokens": tokens})
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"https://localhost:{server.server_port}", tokens
+        server.shutdown()
+        thread.join()
+
+
+def run(
+    folder: Path, url: str, environment: dict[str, str] | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Read sessions, without a proxy that the machine may have."""
+    config, catalog = folder / "config.json", folder / "catalog.json"
+    config.write_text(
+        json.dumps(
+            {
+                "start_date": "2026-03-01",
+                "end_date": "2026-03-02",
+                "avaamo_base_url": url,
+                "avaamo_access_token": TOKEN,
+                "avaamo_agent_ids": ["201"],
+                "max_retries": 0,
+                **settings,
+            }
+        )
+    )
+    catalog.write_text(json.dumps({"streams": [{"tap_stream_id": "avaamo_sessions"}]}))
+    return subprocess.run(  # noqa: S603 -- ours
+        [TAP, "--config", config, "--catalog", catalog],
+        capture_output=True,
+        check=False,
+        env={"LOGLEVEL": "DEBUG", **(environment or {})},
+        text=True,
+        timeout=60,
+    )
+
+
+def bundle(authority: trustme.CA, folder: Path) -> str:
+    path = folder / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def test_an_authority_of_ones_own_is_trusted_if_it_is_named(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    with serving(authority) as (url, tokens):
+        done = run(tmp_path, url, ca_bundle=bundle(authority, tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert tokens == [TOKEN]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"CURL_CA_BUNDLE": ""},
+        {"REQUESTS_CA_BUNDLE": ""},
+        {"PYTHONHTTPSVERIFY": "0"},
+    ],
+    ids=lambda each: next(iter(each), "nothing"),
+)
+def test_an_authority_that_is_not_named_is_not_trusted(
+    authority: trustme.CA, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with serving(authority) as (url, tokens):
+        done = run(tmp_path, url, environment)
+    assert done.returncode == 1
+    assert "check the base URL, and ca_bundle for a private CA" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert TOKEN not in done.stderr
+    assert tokens == []
+
+
+def test_another_authority_is_not_trusted(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    with serving(authority) as (url, tokens):
+        done = run(tmp_path, url, ca_bundle=bundle(trustme.CA(), tmp_path))
+    assert done.returncode == 1
+    assert tokens == []
+
+
+def test_a_certificate_of_another_host_is_not_trusted(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    with serving(authority) as (url, tokens):
+        other = url.replace("localhost", "127.0.0.1")
+        done = run(tmp_path, other, ca_bundle=bundle(authority, tmp_path))
+    assert done.returncode == 1
+    assert tokens == []
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_bundle_that_holds_no_certificate_is_a_mistake(
+    tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    done = run(tmp_path, "https://localhost:1", ca_bundle=str(path))
+    assert done.returncode == 1
+    assert "ca_bundle: can't be read as certificates in PEM" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_setting_switches_the_verification_off() -> None:
+    switches = {
+        name
+        for name, setting in SCHEMA["properties"].items()
+        if "boolean" in setting["type"]
+    }
+    assert switches == set()
