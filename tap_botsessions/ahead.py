@@ -304,7 +304,8 @@ class ReadAhead:
         """Put a call back until it may be repeated, or give its task up."""
         call.attempts += 1
         budget = call.fetch.budget
-        if error.limit is not None:
+        # Nobody is to wait for what is too long to be waited for.
+        if error.limit is not None and (error.wait or 0) <= LONGEST_WAIT:
             wait = budget.pause(error.limit, error.wait)
         elif error.wait is not None:
             wait = error.wait

@@ -451,17 +451,21 @@ def test_a_request_is_repeated_so_often_and_then_given_up(retries: int) -> None:
     assert len(numbers(outcomes["bot 1"])) == 100
 
 
-def test_a_pause_that_takes_too_long_is_not_waited_for() -> None:
-    vendor = busy_vendor(1)
+def test_a_pause_that_takes_too_long_is_waited_for_by_no_bot() -> None:
+    vendor = busy_vendor(3)
+    shared = Budget("tests", 100_000)
 
     def fail(*_: object) -> None:
         raise TransientError(REFUSED, wait=LONGEST_WAIT + 1, limit="hour")
 
     vendor.at = fail
-    [error] = read(jobs_of(vendor))["bot 0"]
-    assert isinstance(error, RequestError)
-    assert "asks to wait for 1.0 hours" in str(error)
-    assert len({window for _, window, _ in vendor.sent}) == len(vendor.sent)
+    span = [Window(START, START + 5 * DAY)]
+    outcomes = read([vendor.job(bot, span, shared) for bot in vendor.rows])
+    for bot in vendor.rows:
+        [error] = outcomes[bot]
+        assert isinstance(error, RequestError)
+        assert "asks to wait for 1.0 hours" in str(error)
+    assert len(set(vendor.sent)) == len(vendor.sent)
 
 
 def test_a_refusal_for_a_rate_pauses_all_that_the_budget_is_for() -> None:
