@@ -13,8 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dotenv
 import hypothesis
 import pytest
+import requests
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
@@ -85,6 +87,7 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     ),
     "max_retries": (INTEGER, 8, {"minimum": 0}),
     "user_agent": (STRING, None, {}),
+    "ca_bundle": (STRING, None, {}),
     "avaamo_base_url": (STRING, None, {}),
     "avaamo_access_token": (STRING, None, {"secret": True, "writeOnly": True}),
     "avaamo_agent_ids": (["array"], None, {"items": {"type": ["string", "integer"]}}),
@@ -136,6 +139,13 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     "kore_requests_per_minute": (INTEGER, 60, {"minimum": 1}),
     "kore_requests_per_hour": (INTEGER, 1800, {"minimum": 1}),
     "kore_open_session_days": (NUMBER, 14, {"minimum": 0, "maximum": 36_500}),
+    "personal_data": (STRING, "keep", {"enum": ["keep", "hash", "drop"]}),
+    "personal_data_texts": (STRING, "drop", {"enum": ["drop", "keep"]}),
+    "personal_data_key": (
+        STRING,
+        None,
+        {"secret": True, "writeOnly": True, "minLength": 16},
+    ),
 }
 DEFAULTS = {
     name: default for name, (_, default, _) in CONTRACT.items() if default is not None
@@ -867,6 +877,60 @@ def test_a_setting_of_every_type_is_read_from_the_environment(
     config = read_environment(monkeypatch, {name: written})
     assert config == {**DEFAULTS, **BOTH, name: value}
     assert type(config[name]) is type(value)
+
+
+EVERY: dict[str, Any] = {
+    **BOTH,
+    "end_date": "2026-06-01T00:00:00Z",
+    "window_days": 2.5,
+    "lookback_hours": 36,
+    "max_concurrent_requests": 3,
+    "request_timeout_seconds": 7.5,
+    "max_retries": 0,
+    "user_agent": 'it\'s "mine" # all of it',
+    "ca_bundle": requests.certs.where(),
+    "avaamo_utc_offset": -18_000,
+    "avaamo_page_size": 20,
+    "avaamo_requests_per_minute": 10,
+    "kore_bot_credentials": [OWN],
+    "kore_api": "account",
+    "kore_jwt_algorithm": "HS512",
+    "kore_containment_types": ["agent"],
+    "kore_session_type": "interactive",
+    "kore_user_id": "u 7",
+    "kore_tags": {"and": [{"name": "plan", "values": ["gold"]}]},
+    "kore_session_ids": ["a", "b"],
+    "kore_page_size": 250,
+    "kore_requests_per_minute": 6,
+    "kore_requests_per_hour": 60,
+    "kore_open_session_days": 3,
+    "personal_data": "hash",
+    "personal_data_texts": "keep",
+    "personal_data_key": "sixteen or $more",
+}
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["variables", ".env"])
+def test_every_setting_is_read_from_the_environment_and_from_a_file_of_it(
+    tmp_path: Path, *, is_file: bool
+) -> None:
+    assert EVERY.keys() == SCHEMA["properties"].keys()
+    environment = variables(texts_of(EVERY))
+    if is_file:
+        for name, value in environment.items():
+            dotenv.set_key(tmp_path / ".env", name, value)
+    show = (
+        "import json; from tap_botsessions.tap import TapBotsessions as T;"
+        "print(json.dumps(dict(T(parse_env_config=True).config)))"
+    )
+    done = subprocess.run(  # noqa: S603 -- the tap itself
+        [sys.executable, "-c", show],
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+        env={} if is_file else environment,
+    )
+    assert json.loads(done.stdout) == EVERY
 
 
 @pytest.mark.parametrize(
