@@ -1,0 +1,1 @@
+"""The Airbyte source in the hands of Airbyte's own programs."""

@@ -1,0 +1,177 @@
+"""PyAirbyte reads into DuckDB, by the code that the README shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator import Rule, Simulator, World
+from simulator.faults import hang, latency, status
+from tests.airbyte.environments import PYAIRBYTE, interpreter
+from tests.airbyte.session import SOURCE, Job, Session, environment, started
+from tests.conftest import config_for, end_of
+from tests.readme import blocks
+from tests.truth import STREAMS, assert_same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ALL_AT_ONCE, ONE_BY_ONE = blocks("Airbyte", "python")
+
+PATIENCE = 60.0
+"""Seconds after which something that must come about counts as missing."""
+
+FINE: dict[str, Any] = {"window_days": 0.5, "lookback_hours": 0}
+"""Many windows, each of which is read once."""
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A session for all tests that don't kill it."""
+    with started(tmp_path_factory.mktemp("pyairbyte") / "home") as running:
+        yield running
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Job]:
+    """A job whose simulator stands somewhere in its data, in the midst of a day."""
+    world = World(sessions_per_day=12, days=12, open_fraction=0.3, hostile_text=True)
+    world.now = (world.start + timedelta(days=5.4)).timestamp()
+    with Simulator(world) as simulator:
+        yield Job(tmp_path, simulator)
+
+
+def forward(world: World, days: float) -> None:
+    """Move the clock."""
+    world.now += days * 86_400
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_tables_hold_the_truth_after_a_first_and_a_second_read(
+    session: Session, job: Job
+) -> None:
+    world = job.simulator.world
+    first = session.run(job, ALL_AT_ONCE)
+    job.assert_whole(first)
+    assert first.read == first.count() > 500
+    world.add_late("avaamo_messages", "201", end_of(world) - timedelta(minutes=30))
+    forward(world, 3)
+    second = session.run(job, ALL_AT_ONCE)
+    job.assert_whole(second)
+    new = second.count() - first.count()
+    assert new > 100
+    # What is read again is the last hour, the day, and sessions that were open.
+    assert new < second.read < new + 100
+
+
+def test_a_stream_that_fails_keeps_what_it_has_and_the_others_go_on(
+    session: Session, job: Job
+) -> None:
+    first = session.run(job, ALL_AT_ONCE)
+    old = job.truth("avaamo_messages")
+    forward(job.simulator.world, 1)
+    job.simulator.faults.rules.append(Rule(status(403), endpoint="messages", bot="202"))
+
+    failed = session.run(job, ALL_AT_ONCE)
+    assert failed.error is not None
+    assert "AirbyteConnectorFailedError" in failed.error
+    assert (failed.tables, failed.states) == (first.tables, first.states)
+
+    partly = session.run(
+        job, ALL_AT_ONCE.replace("result = source.read(cache)", ONE_BY_ONE)
+    )
+    assert partly.error is None
+    for stream in STREAMS:
+        truth = old if stream == "avaamo_messages" else job.truth(stream)
+        assert_same(partly.rows(stream), truth)
+        assert (partly.states[stream] == first.states[stream]) == (truth is old)
+
+    job.simulator.faults.rules.clear()
+    job.assert_whole(session.run(job, ALL_AT_ONCE))
+    assert "ERROR: avaamo_messages, agent 202: " in session.told()
+
+
+def test_a_source_that_is_told_to_end_keeps_what_it_has_read(
+    session: Session, job: Job
+) -> None:
+    """PyAirbyte takes a process that died of SIGTERM for one that went well."""
+    rule = Rule(hang(), endpoint="messages", every=4)
+    job.simulator.faults.rules.append(rule)
+    session.begin(job, ALL_AT_ONCE, **FINE)
+    wait_for(lambda: rule.fired > 3)
+    os.kill(job.pid, signal.SIGTERM)
+    partly = session.answer()
+    assert partly.error is None
+    assert 0 < partly.count() < job.total()
+
+    job.simulator.faults.rules.clear()
+    rest = session.run(job, ALL_AT_ONCE, **FINE)
+    job.assert_whole(rest)
+    assert rest.read < job.total()
+
+
+def test_a_source_that_is_killed_is_read_again(session: Session, job: Job) -> None:
+    rule = Rule(hang(), endpoint="messages", nth=3)
+    job.simulator.faults.rules.append(rule)
+    session.begin(job, ALL_AT_ONCE)
+    wait_for(lambda: rule.fired == 1)
+    os.kill(job.pid, signal.SIGKILL)
+    nothing = session.answer()
+    assert nothing.error is not None
+    assert nothing.count() == 0 == len(nothing.states)
+    job.assert_whole(session.run(job, ALL_AT_ONCE))
+
+
+def test_a_read_whose_pyairbyte_is_killed_ends_and_can_be_made_again(
+    tmp_path: Path, session: Session, job: Job
+) -> None:
+    job.simulator.faults.rules.append(Rule(latency(0.05)))
+    with started(tmp_path / "home") as doomed:
+        doomed.begin(job, ALL_AT_ONCE, **FINE)
+        wait_for(lambda: len(job.simulator.requests) > 20)
+        assert job.is_reading
+        doomed.process.kill()
+    wait_for(lambda: not job.is_reading)
+    job.assert_whole(session.run(job, ALL_AT_ONCE))
+
+
+def test_a_wrong_token_fails_the_check_and_is_shown_nowhere(
+    session: Session, job: Job
+) -> None:
+    wrong = "made-up-token-that-is-wrong"
+    answer = session.run(job, ALL_AT_ONCE, avaamo_access_token=wrong)
+    assert answer.error is not None
+    assert "avaamo_access_token" in answer.error
+    world = job.simulator.world
+    shown = answer.error + session.told()
+    for secret in (wrong, world.avaamo_token, world.app.client_secret):
+        assert secret not in shown
+
+
+def test_pyab_validates_the_source(tmp_path: Path, job: Job) -> None:
+    pyab = interpreter(PYAIRBYTE).with_name("pyab")
+    config = job.write("config.json", json.dumps(config_for(job.simulator)))
+    done = subprocess.run(  # noqa: S603 -- our own source
+        [pyab, "validate", f"--connector={SOURCE}", f"--config={config}"],
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path) | {"PATH": os.defpath},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Connection check succeeded" in done.stderr
