@@ -216,8 +216,9 @@ def user(value: object) -> dict[str, Any]:
     fields = mapping(value)
     if all(type(item) is str for item in fields.values()):
         return fields
+    known = ("first_name", "layer_id")
     return {
-        name: text(item) if isinstance(item, int | float) else item
+        name: item if item is None or name not in known else text(item)
         for name, item in fields.items()
     }
 

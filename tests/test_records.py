@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tap_botsessions.avaamo import user
 from tap_botsessions.errors import RecordError
 from tap_botsessions.records import (
     ADDITIONAL_FIELDS,
@@ -151,6 +152,8 @@ def strings_of(value: object) -> Iterator[str]:
         (texts, 7, ["7"]),
         (texts, ["en", 7, True], ["en", "7", "true"]),
         (texts, [], []),
+        (user, {"first_name": 7, "age": 7}, {"first_name": "7", "age": 7}),
+        (user, {"layer_id": None, "tags": []}, {"layer_id": None, "tags": []}),
     ],
 )
 def test_a_value_that_fits_is_converted(
@@ -229,6 +232,8 @@ def test_a_value_that_fits_is_converted(
         (texts, {"en": 1}),
         (texts, ["en", None]),
         (texts, ["en", ["fr"]]),
+        (user, {"first_name": ["Ada"]}),
+        (user, {"first_name": "Ada", "layer_id": {}}),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(convert: Convert, value: object) -> None:
