@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import requests
+from typing_extensions import override
 
 from tap_botsessions.errors import RequestError, TransientError
 from tap_botsessions.records import decode
@@ -113,6 +114,8 @@ class Transport:
                 message += "; check the base URL, and ca_bundle for a private CA"
                 raise RequestError(message) from None
             raise TransientError(message) from None
+        except (OSError, ValueError) as error:  # of the settings' making, or the host's
+            raise RequestError(self._connection_message(error)) from None
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
@@ -124,7 +127,7 @@ class Transport:
             self._sessions.append(session)
 
     def _new_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.headers["User-Agent"] = self.user_agent
         session.proxies = self._environment["proxies"]
         session.verify = self._environment["verify"]
@@ -173,7 +176,7 @@ class Transport:
             return ""
         return f' ("{self._redacted(said)}")' if isinstance(said, str) else ""
 
-    def _connection_message(self, error: requests.RequestException) -> str:
+    def _connection_message(self, error: Exception) -> str:
         cause: object = error.args[0] if error.args else error
         cause = getattr(cause, "reason", cause)
         return f"the connection failed ({self._redacted(str(cause))})"
@@ -186,13 +189,21 @@ class Transport:
         return " ".join(re.sub(r"[^\x20-\x7e]", " ", text).split())[:200]
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone; another fails on a broken target."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def _retry_after(response: requests.Response) -> float | None:
     """Seconds that the server asks to wait: RFC 9110, in seconds or as a date."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
     try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
+        until = parsedate_to_datetime(value).timestamp()
+    except (OverflowError, ValueError):
         return None
-    return max(until.timestamp() - time.time(), 0.0)
+    return max(until - time.time(), 0.0)

@@ -100,6 +100,18 @@ def test_a_status_that_the_vendor_also_gives_to_valid_requests_is_retried() -> N
         send({"status_code": 400}, retried=frozenset({400}))
 
 
+@pytest.mark.parametrize("location", ["http://[", "//[x", "\u2028"])
+def test_the_target_of_a_redirect_is_not_even_read(location: str) -> None:
+    with pytest.raises(RequestError, match="a redirect, which is not followed"):
+        send({"status_code": 302, "headers": {"Location": location}})
+
+
+@pytest.mark.parametrize("error", [requests.exceptions.InvalidURL("x"), OSError("y")])
+def test_a_request_that_cannot_be_made_is_final(error: OSError) -> None:
+    with pytest.raises(RequestError, match="the connection failed"):
+        send({"exc": error})
+
+
 def test_a_certificate_that_does_not_verify_is_final() -> None:
     why = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
     with pytest.raises(RequestError, match="ca_bundle"):
@@ -117,7 +129,10 @@ def test_retry_after_is_told_in_seconds_and_as_a_date() -> None:
     assert (error.wait, error.limit) == (3, None)
 
 
-@pytest.mark.parametrize("value", ["soon", "-5", "nan", "Wed, 99 Oct"])
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "-5", "nan", "Wed, 99 Oct", f"Thu, 01 Jan 2026 00:00:00 +{'9' * 20}"],
+)
 def test_a_retry_after_that_is_none_is_as_good_as_missing(value: str) -> None:
     error = refused({"status_code": 429, "headers": {"Retry-After": value}})
     assert (error.wait, error.limit) == (None, "minute")
