@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 ROWS = 3_000
 """A window is narrowed until the vendor counts no more records in it than this."""
+
+MOST = 10 * ROWS
+"""A count of more than this in a single second is taken for wrong."""
+
+PAGES = 50
+"""So many pages are asked for ahead, lest a wrong count make for as many requests."""
 
 _ROUNDING = timedelta(seconds=2)
 """How far a record may lie outside of the range that was asked for."""
@@ -156,7 +163,10 @@ def take(
                 yield from _take_list(listing, union, max_rows)
         except _TooManyError as error:
             part = narrowed(window, 0.95 * max_rows / error.total)
-            max_rows = max_rows if part else error.total
+            if part is None and error.total > MOST:
+                msg = f"{window}: {error.total} records are counted in a second"
+                raise IncompleteError(msg) from error
+            max_rows = max_rows if part else MOST
         except _MovedError as error:
             part = narrowed(window, 0.5)
             if part is None:
@@ -210,9 +220,8 @@ def _read_pages(
     [page] = yield [listing.fetch(listing.first)]
     if page.total > max_rows:
         raise _TooManyError(page.total)
-    positions = list(listing.ahead(page))
-    foretold = yield [listing.fetch(position) for position in positions]
-    at_hand = dict(zip(positions, foretold, strict=True))
+    foretold = iter(listing.ahead(page))
+    at_hand: dict[int, Page] = {}
     pages = [page]
     received = page.received
     while (
@@ -221,7 +230,9 @@ def _read_pages(
         and (received < page.total or page.more)
     ):
         if page.following not in at_hand:
-            [at_hand[page.following]] = yield [listing.fetch(page.following)]
+            positions = [*dict.fromkeys([page.following, *islice(foretold, PAGES)])]
+            batch = yield [listing.fetch(position) for position in positions]
+            at_hand.update(zip(positions, batch, strict=True))
         page = at_hand[page.following]
         pages.append(page)
         received += page.received

@@ -17,6 +17,8 @@ from tap_botsessions.budget import Budget
 from tap_botsessions.errors import IncompleteError
 from tap_botsessions.reader import (
     ATTEMPTS,
+    MOST,
+    PAGES,
     ROWS,
     Fetch,
     Page,
@@ -239,6 +241,32 @@ def test_a_second_that_holds_too_much_is_taken_all_the_same() -> None:
     crowd = [Row((str(number),), START, {"number": number}) for number in range(500)]
     taken = Vendor(crowd, size=50).take(max_rows=200)
     assert len(taken.rows) == 500
+
+
+@dataclass(frozen=True)
+class Boasting(Listing):
+    """A list that counts more than it holds, the longer the more."""
+
+    most: int
+
+    @override
+    def page(self, position: int) -> Page:
+        page = super().page(position)
+        return page._replace(total=self.most + len(self.vendor.fetched))
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [(ROWS, "the count moved"), (MOST, f"{MOST + 1} records are counted in a second")],
+)
+def test_a_second_that_is_counted_to_hold_ever_more_is_left(
+    most: int, said: str
+) -> None:
+    vendor = Vendor([row(0), row(0.001), row(0.002)])
+    second = Window(START, START + timedelta(seconds=1))
+    with pytest.raises(IncompleteError, match=said):
+        drive(take(lambda window: [Boasting(vendor, window, most)], second, {}))
+    assert len(vendor.fetched) <= 1 + ATTEMPTS * (1 + PAGES)
 
 
 def test_rows_seen_before_they_left_the_list_are_kept() -> None:
