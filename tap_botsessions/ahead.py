@@ -14,7 +14,7 @@ import random
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -92,6 +92,8 @@ class _Task:
         pages: What it has fetched of its latest batch.
         missing: How many pages of the batch are still to come.
         held: Rows that it holds.
+        requests: Requests that were made for it.
+        begun_at: When it was begun, by the monotonic clock.
         outcome: What came of it.
     """
 
@@ -104,6 +106,8 @@ class _Task:
     pages: list[Any] = field(default_factory=list)
     missing: int = 0
     held: int = 0
+    requests: int = 0
+    begun_at: float = 0.0
     outcome: Taken | BotError | None = None
 
 
@@ -208,6 +212,7 @@ class ReadAhead:
             call = self._next_call()
             if call is not None:
                 self._in_flight += 1
+                call.task.requests += 1
                 self._executor.submit(self._work, call)
             elif not self._begin_one():
                 return
@@ -259,6 +264,7 @@ class ReadAhead:
             task.asked = _leading_part(task, task.asked)
             task.reading = task.lane.job.take(task.asked, task.seen)
         task.begun = True
+        task.begun_at = time.monotonic()
         self._under_way.insert(place, task)
         self._go_on(task, None)
 
@@ -335,6 +341,8 @@ class ReadAhead:
     def _finish(self, task: _Task, taken: Taken) -> None:
         """Put down what was taken, and go on with what a narrowed window left over."""
         lane = task.lane
+        seconds = time.monotonic() - task.begun_at
+        taken = replace(taken, requests=task.requests, seconds=seconds)
         place = self._end(task, taken)
         self._hold(task, len(taken.rows))
         if task.asked is None or taken.window is None:

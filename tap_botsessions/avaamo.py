@@ -299,7 +299,7 @@ class AvaamoUsage(AvaamoStream):
     @override
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:
         [page] = yield [self._fetch(bot, window)]
-        return Taken(window, page.rows)
+        return Taken(window, page.rows, expected=page.total, received=page.received)
 
     @override
     def to_bookmark(self, instant: datetime) -> str:

@@ -305,6 +305,7 @@ class KoreSessions(BotStream):
             IncompleteError: The server says nothing of sessions that it was asked for.
         """
         left = list(dict.fromkeys(ids))
+        expected = len(left)
         rows: list[Row] = []
         gone: list[str] = []
         while left:
@@ -322,7 +323,8 @@ class KoreSessions(BotStream):
         if gone:
             listed = ", ".join(gone)
             self.logger.warning("%s: no such sessions: %s", self.what(bot), listed)
-        return Taken(None, rows, gone=gone)
+        received = len(rows) + len(gone)
+        return Taken(None, rows, gone=gone, expected=expected, received=received)
 
     def _fetch_ids(self, bot: str, ids: Sequence[str]) -> Fetch:
         # That a limit is ignored beside ids is documented, a default limit is not.

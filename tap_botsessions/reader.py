@@ -115,12 +115,22 @@ class Taken:
         rows: Its rows, in order of time, each key once.
         beyond: Rows that were seen on the way and lie after the window, by key.
         gone: What was asked for by its id and does not exist.
+        expected: Records that the vendor counted in what was asked for.
+        received: Records that came in the attempt that is trusted.
+        attempts: How often it was read.
+        requests: Requests that it took, repeated ones included.
+        seconds: Time that it took, from its first request on.
     """
 
     window: Window | None
     rows: list[Row]
     beyond: Seen = field(default_factory=dict)
     gone: Sequence[str] = ()
+    expected: int = 0
+    received: int = 0
+    attempts: int = 1
+    requests: int = 0
+    seconds: float = 0.0
 
 
 Reading = Generator[Sequence[Fetch], Sequence[Page], Taken]
@@ -158,9 +168,11 @@ def take(
     """
     union = dict(seen)
     while True:
+        lists: list[_Whole] = []
         try:
             for listing in listings(window):
-                yield from _take_list(listing, union, max_rows)
+                whole = yield from _take_list(listing, union, max_rows)
+                lists.append(whole)
         except _TooManyError as error:
             part = narrowed(window, 0.95 * max_rows / error.total)
             if part is None and error.total > MOST:
@@ -174,33 +186,49 @@ def take(
         except IncompleteError as error:
             raise IncompleteError(f"{window}: {error}") from error
         else:
-            return _taken(window, union)
+            return _taken(window, union, lists)
         window = part or window
 
 
-def _taken(window: Window, union: Seen) -> Taken:
+class _Whole(NamedTuple):
+    """A list that was read whole: what was counted, what came, at which attempt."""
+
+    expected: int
+    received: int
+    attempts: int
+
+
+def _taken(window: Window, union: Seen, lists: Sequence[_Whole]) -> Taken:
     rows = sorted(
         (row for row in union.values() if row.time in window),
         key=attrgetter("time", "key"),
     )
     beyond = {key: row for key, row in union.items() if row.time >= window.end}
-    return Taken(window, rows, beyond)
+    return Taken(
+        window,
+        rows,
+        beyond,
+        expected=sum(each.expected for each in lists),
+        received=sum(each.received for each in lists),
+        attempts=max((each.attempts for each in lists), default=1),
+    )
 
 
 def _take_list(
     listing: Listing,
     union: Seen,
     max_rows: int,
-) -> Generator[Sequence[Fetch], Sequence[Page], None]:
+) -> Generator[Sequence[Fetch], Sequence[Page], _Whole]:
     flaws = set()
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         pages = yield from _read_pages(listing, max_rows)
         keyed = [{row.key: row for row in page.rows} for page in pages]
         rows = {key: row for page in keyed for key, row in page.items()}
         union.update(rows)
         flaw = _flaw(pages, is_torn=len(rows) < sum(map(len, keyed)))
         if flaw is None:
-            return
+            received = sum(page.received for page in pages)
+            return _Whole(pages[0].total, received, attempt)
         flaws.add(flaw)
     told = " and ".join(sorted(flaw.text for flaw in flaws))
     msg = (

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tap_botsessions.records import Row
     from tap_botsessions.tap import TapBotsessions
 
-_SCHEMAS: SchemaDirectory = SchemaDirectory(resources.files(__package__) / "schemas")
+SCHEMAS: SchemaDirectory = SchemaDirectory(resources.files(__package__) / "schemas")
 
 _ROWS_AT_A_TIME = 500
 """Rows that are emitted between two looks at what has come in meanwhile."""
@@ -78,7 +78,7 @@ class BotStream(Stream):
             bots: The ids of the bots to read.
             failures: Where the bots that failed are put down.
         """
-        super().__init__(tap, schema=_SCHEMAS.get_schema(self.name))
+        super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
         self.tap = tap
         self.personal = Personal(tap.config, self.schema)
         self.bots = bots
@@ -227,6 +227,7 @@ class BotStream(Stream):
                     if start:
                         ahead.poll()
                     yield records[start : start + _ROWS_AT_A_TIME]
+                self.tap.audit.put_down(self.name, bot, outcome, len(records))
                 self._checkpoint(bot, outcome)
 
     def _jobs(self, bots: Iterable[str]) -> Iterator[Job]:

@@ -7,6 +7,7 @@ import gc
 import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -20,6 +21,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_botsessions import avaamo, kore
+from tap_botsessions.audit import SyncWindows
 from tap_botsessions.checked import CheckedTap, read_catalog, read_state
 from tap_botsessions.errors import BotError
 from tap_botsessions.output import Ending, PieceWriter, die_of
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import IO
 
+    from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_botsessions.stream import Failures
@@ -61,8 +64,8 @@ class TapBotsessions(CheckedTap):
         super().__init__(**kwargs)
 
     @override
-    def discover_streams(self) -> Sequence[BotStream]:
-        """The streams of the vendors that are configured; all if none is."""
+    def discover_streams(self) -> Sequence[Stream]:
+        """The streams of the vendors that are configured, all if none is; the audit."""
         is_avaamo = avaamo_configured(self.config)
         is_kore = kore_configured(self.config)
         streams: list[BotStream] = []
@@ -79,7 +82,12 @@ class TapBotsessions(CheckedTap):
         if is_kore or not is_avaamo:
             host = kore.Host.of(self.config)
             streams.append(kore.KoreSessions(self, host, self.failures))
-        return streams
+        return [*streams, self.audit]
+
+    @cached_property
+    def audit(self) -> SyncWindows:
+        """The audit trail of this run."""
+        return SyncWindows(self)
 
     @classmethod
     @override

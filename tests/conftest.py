@@ -127,7 +127,7 @@ def sync(
         config=config_for(simulator, **settings), state=state, message_writer=synced
     )
     for name, stream in tap.streams.items():
-        stream.selected = not streams or name in streams
+        stream.selected = name in streams if streams else stream.selected_by_default
     tap.sync_all()
     synced.failures = tap.failures
     return synced

@@ -18,6 +18,7 @@ KEYS = {
     "avaamo_sessions": ("agent_id", "layer_id", "created_at"),
     "avaamo_usage": ("agent_id", "date"),
     "kore_sessions": ("bot_id", "session_id"),
+    "sync_windows": ("run_id", "number"),
 }
 
 

@@ -1,0 +1,83 @@
+"""The audit trail: a record for each window that was read, to prove completeness."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream
+from typing_extensions import override
+
+from tap_botsessions.stream import SCHEMAS
+from tap_botsessions.windows import to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.tap_base import Tap
+
+    from tap_botsessions.reader import Taken
+
+
+class SyncWindows(Stream):
+    """The windows that this run has read, of all other streams.
+
+    Its records leave with those of the windows, before the state that vouches for both.
+    """
+
+    name = "sync_windows"
+    primary_keys = ("run_id", "number")
+    selected_by_default = False
+
+    def __init__(self, tap: Tap) -> None:
+        """Begin with none.
+
+        Args:
+            tap: The tap.
+        """
+        super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
+        self._run_id = str(uuid.uuid4())
+        self._number = 0
+
+    def put_down(self, stream: str, bot: str, taken: Taken, emitted: int) -> None:
+        """Emit the record of a window, if the stream is selected.
+
+        Args:
+            stream: Whose window it is.
+            bot: The bot's id.
+            taken: The window.
+            emitted: How many records of it were emitted.
+        """
+        if not self.selected:
+            return
+        if not self._number:
+            self._write_schema_message()
+        self._number += 1
+        self._write_record_message(self._record(stream, bot, taken, emitted))
+
+    def _record(
+        self, stream: str, bot: str, taken: Taken, emitted: int
+    ) -> dict[str, Any]:
+        window = taken.window
+        return {
+            "run_id": self._run_id,
+            "number": self._number,
+            "stream": stream,
+            "bot": bot,
+            "window_start": to_rfc3339(window.start) if window else None,
+            "window_end": to_rfc3339(window.end) if window else None,
+            "rows_expected": taken.expected,
+            "rows_received": taken.received,
+            "rows_distinct": len(taken.rows),
+            "rows_emitted": emitted,
+            "times_read": taken.attempts,
+            "requests": taken.requests,
+            "seconds": round(taken.seconds, 3),
+            "read_at": to_rfc3339(datetime.now(UTC)),
+        }
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        return ()

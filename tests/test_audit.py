@@ -1,0 +1,181 @@
+"""The audit trail tells of every window that was read, and proves completeness."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from demo.__main__ import SCHEMA, target_config
+from demo.postgres import run_postgres
+from simulator import Rule, Simulator, World
+from simulator.faults import status, wrong_total
+from tap_botsessions.tap import TapBotsessions
+from tests.conftest import Synced, config_for, end_of, sync
+from tests.readme import blocks
+from tests.truth import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TARGET = Path(sys.executable).with_name("target-postgres")
+ALL = (*STREAMS, "sync_windows")
+
+
+def audited(
+    simulator: Simulator,
+    state: dict[str, Any] | None = None,
+    streams: Sequence[str] = STREAMS,
+    **settings: Any,
+) -> Synced:
+    """Run the tap with a catalog that selects the audit trail and these streams."""
+    config = config_for(simulator, **settings)
+    catalog = TapBotsessions(config=config).catalog
+    for entry in catalog.streams:
+        entry.metadata.root.selected = entry.tap_stream_id in {*streams, "sync_windows"}
+    synced = Synced()
+    TapBotsessions(
+        config=config, state=state, catalog=catalog, message_writer=synced
+    ).sync_all()
+    return synced
+
+
+def windows(synced: Synced) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The windows of each stream's bots, as they came."""
+    found = defaultdict(list)
+    for name, record in synced.all_records:
+        if name == "sync_windows":
+            found[record["stream"], record["bot"]].append(record)
+    return found
+
+
+def test_it_is_there_if_it_is_selected_only(simulator: Simulator) -> None:
+    assert {name for name, _ in sync(simulator).all_records} == set(STREAMS)
+    assert {name for name, _ in audited(simulator).all_records} == set(ALL)
+
+
+def test_windows_follow_each_other_over_the_whole_range(simulator: Simulator) -> None:
+    world = simulator.world
+    found = windows(audited(simulator))
+    bots = {
+        (stream, bot)
+        for stream in STREAMS
+        for bot in (world.bots if stream == "kore_sessions" else world.agents)
+    }
+    assert found.keys() == bots
+    for read in found.values():
+        starts = [record["window_start"] for record in read]
+        ends = [record["window_end"] for record in read]
+        assert starts[1:] == ends[:-1]
+        assert starts[0] == "2026-03-01T00:00:00Z"
+        assert ends[-1] == "2026-03-21T00:00:00Z"
+
+
+def test_its_figures_are_those_of_the_records_and_requests(
+    simulator: Simulator,
+) -> None:
+    synced = audited(simulator, window_days=2)
+    for (stream, bot), read in windows(synced).items():
+        keys = [key for key in synced.keys(stream) if key[0] == bot]
+        assert sum(record["rows_emitted"] for record in read) == len(keys)
+        assert sum(record["rows_distinct"] for record in read) == len(keys)
+        for record in read:
+            assert record["rows_received"] == record["rows_expected"]
+            assert record["rows_received"] >= record["rows_distinct"]
+            assert record["times_read"] == 1
+            assert record["seconds"] > 0
+    trail = list(synced.records["sync_windows"].values())
+    assert sum(record["requests"] for record in trail) == len(simulator.requests)
+    assert [record["number"] for record in trail] == [*range(1, len(trail) + 1)]
+    assert len({record["run_id"] for record in trail}) == 1
+    assert synced.messages[-1]["type"] == "STATE"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_it_tells_what_was_asked_or_read_again(simulator: Simulator) -> None:
+    simulator.faults.rules = [
+        Rule(status(503), endpoint="messages", bot="201", times=2),
+        Rule(wrong_total(1), endpoint="messages", bot="202", times=1),
+    ]
+    found = windows(audited(simulator, None, ["avaamo_messages"], window_days=6))
+    asked, read = found["avaamo_messages", "201"], found["avaamo_messages", "202"]
+    assert sum(record["requests"] for record in asked) == 2 + sum(
+        -(-record["rows_received"] // 100) for record in asked
+    )
+    assert {record["times_read"] for record in asked} == {1}
+    assert sorted(record["times_read"] for record in read)[-2:] == [1, 2]
+
+
+def test_a_window_is_told_of_before_the_state_that_vouches_for_it(
+    simulator: Simulator,
+) -> None:
+    told: dict[str, str] = {}
+    synced = audited(simulator, None, ["kore_sessions"], window_days=3)
+    for message in synced.messages:
+        if message.get("stream") == "sync_windows" and message["type"] == "RECORD":
+            told[message["record"]["bot"]] = message["record"]["window_end"]
+        if message["type"] == "STATE":
+            state = message["value"]["bookmarks"].get("kore_sessions", {})
+            for partition in state.get("partitions", []):
+                bookmark = partition.get("replication_key_value")
+                assert bookmark == told.get(partition["context"]["bot_id"])
+
+
+def test_open_sessions_that_are_asked_for_by_their_ids_are_told_of(
+    simulator: Simulator,
+) -> None:
+    world = simulator.world
+    whole = world.now
+    world.now -= 5 * 86_400
+    first = audited(simulator, end_date=end_of(world).isoformat())
+    followed = [
+        name
+        for partition in first.state["bookmarks"]["kore_sessions"]["partitions"]
+        for name in partition.get("open_sessions", {})
+    ]
+    world.now = whole
+    second = audited(simulator, first.state, lookback_hours=0)
+    by_id = [
+        record
+        for (stream, _), read in windows(second).items()
+        for record in read
+        if stream == "kore_sessions" and record["window_start"] is None
+    ]
+    assert sum(record["rows_expected"] for record in by_id) == len(followed) > 0
+    assert all(record["window_end"] is None for record in by_id)
+
+
+def test_a_query_proves_completeness_in_the_warehouse(tmp_path: Path) -> None:
+    """The one in the README, on what target-postgres loads of two runs."""
+    world = World(sessions_per_day=12, days=8)
+    [query] = blocks("Audit trail", "sql")
+    with Simulator(world) as simulator, run_postgres("Asia/Tokyo") as server:
+        world.now -= 3 * 86_400
+        first = audited(simulator, end_date=end_of(world).isoformat())
+        world.now += 3 * 86_400
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(target_config(server)))
+        for synced in (first, audited(simulator, first.state)):
+            lines = "".join(f"{json.dumps(each)}\n" for each in synced.messages)
+            subprocess.run(  # noqa: S603 -- the loader
+                [TARGET, "--config", config],
+                input=lines.encode(),
+                check=True,
+                capture_output=True,
+            )
+        with psycopg.connect(
+            server.dsn, options=f"-c search_path={SCHEMA}"
+        ) as connection:
+            assert connection.execute(query).fetchall() == []
+            connection.execute(
+                "DELETE FROM avaamo_messages WHERE ctid IN"
+                " (SELECT ctid FROM avaamo_messages LIMIT 1)"
+            )
+            [(stream, _, *_)] = connection.execute(query).fetchall()
+            assert stream == "avaamo_messages"
