@@ -12,6 +12,7 @@ from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from tap_botsessions import files, inputs, validation
+from tap_botsessions.schema_errors import sound
 
 if TYPE_CHECKING:
     from typing import IO
@@ -60,8 +61,8 @@ class CheckedTap(Tap):
         A private name of the SDK's, since there is no other way to tell of all mistakes
         at once, nor to keep jsonschema's messages, which quote secrets, out of the log.
         """
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
+        self.append_builtin_config(self.config_jsonschema)
+        schema = sound(self.config_jsonschema)
         config = validation.meant(self._config, schema)
         for line in validation.unknown(config, schema):
             self.logger.warning("%s", line)

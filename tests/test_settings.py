@@ -1111,6 +1111,7 @@ def test_all_mistakes_are_told_at_once(tap: CommandLine, loglevel: str) -> None:
             {"stream_maps": {"avaamo_sessions": {"__filter__": "(("}}},
             "stream_maps: Failed to",
         ),
+        ({"stream_maps": {"__else__": 3}}, "stream_maps['__else__']: is not as the"),
     ],
 )
 @pytest.mark.parametrize("arguments", [[], ["--test"]], ids=["run", "test"])
