@@ -63,6 +63,12 @@ class IncompleteError(BotError):
     failure_type = "transient_error"
 
 
+class MapError(BotError):
+    """A record can't be written as the stream maps ask for."""
+
+    failure_type: ClassVar[FailureType] = "config_error"
+
+
 class BookmarkError(BotError):
     """The state holds a bookmark that is no instant."""
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from singer_sdk import SchemaDirectory, Stream
+from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_botsessions.ahead import Job, ReadAhead
-from tap_botsessions.errors import BookmarkError, BotError
+from tap_botsessions.errors import BookmarkError, BotError, MapError, RecordError
 from tap_botsessions.output import PieceWriter
 from tap_botsessions.personal import Personal
 from tap_botsessions.reader import Taken
@@ -239,11 +241,14 @@ class BotStream(Stream):
 
     def _fail(self, bot: str, error: BotError) -> None:
         """Put a bot aside; its bookmark stays, and the others go on."""
+        self._put_aside(self.what(bot), error)
+
+    def _put_aside(self, what: str, error: BotError) -> None:
         if self.ABORT_AT_RECORD_COUNT is not None:
-            msg = f"{self.what(bot)}: {error}"
+            msg = f"{what}: {error}"
             raise BotError(msg) from error
-        self.logger.info("%s: put aside", self.what(bot))
-        self.failures.append(Failure(self.name, self.what(bot), error))
+        self.logger.info("%s: put aside", what)
+        self.failures.append(Failure(self.name, what, error))
 
     def _checkpoint(self, bot: str, taken: Taken) -> None:
         """Move a bot's bookmark on to the end of a window, and write the state."""
@@ -281,12 +286,18 @@ class BotStream(Stream):
             self.get_record_counter() as counter,
             self.get_sync_timer(),
         ):
-            for records in self._up_to_limit(self._read(context)):
-                counter.increment(len(records))
-                if write_messages:
-                    write(records)
-                else:
-                    yield from self._mapped(records)
+            try:
+                for records in self._up_to_limit(self._read(context)):
+                    counter.increment(len(records))
+                    if write_messages:
+                        write(records)
+                    else:
+                        yield from self._mapped(records)
+            except MapError as error:
+                self._put_aside(self.name, error)
+            except RecursionError:
+                msg = "a record is nested too deeply to be written"
+                self._put_aside(self.name, RecordError(msg))
 
     def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:
         """A quicker way to write records, if they are to be written as they are.
@@ -327,12 +338,15 @@ class BotStream(Stream):
         The SDK's batches pass by both, and by flattening.
         """
         for record in records:
-            for message in self._generate_record_messages(record):
+            with _mapping():
+                messages = list(self._generate_record_messages(record))
+            for message in messages:
                 yield message.record
 
     def _write_one_by_one(self, records: Sequence[Record]) -> None:
-        for record in records:
-            self._write_record_message(record)
+        with _mapping():
+            for record in records:
+                self._write_record_message(record)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -344,3 +358,17 @@ class BotStream(Stream):
         replication_key = self.replication_key
         super().apply_catalog(catalog)
         self.replication_key = replication_key
+
+
+@contextmanager
+def _mapping() -> Iterator[None]:
+    """Tell of a stream map that fails, and nothing of the record that it fails on."""
+    try:
+        yield
+    except OSError:
+        raise  # the target is gone
+    except Exception as error:  # an expression can fail in any way
+        kind = type(error.__cause__ or error).__name__
+        where = f", {error}" if isinstance(error, MapExpressionError) else ""
+        msg = f"stream_maps: an expression fails on a record ({kind}{where})"
+        raise MapError(" ".join(msg.split())) from error

@@ -14,7 +14,7 @@ from simulator import Simulator, World
 from tap_botsessions.output import PieceWriter
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, config_for, end_of, sync
-from tests.truth import assert_same, expected
+from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +137,44 @@ def test_stream_maps_apply(served: Simulator, tmp_path: Path) -> None:
             assert record["channel"] == record["channel_name"].upper()
         if name == "sessions":
             assert len(record["user_id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("int(user_id)", "ValueError"),
+        ("record['colour']", "KeyError"),
+        ("colour + 1", "NameNotDefined, Failed to evaluate simpleeval expressions col"),
+    ],
+)
+def test_a_stream_map_that_fails_on_a_record_puts_its_stream_aside(
+    served: Simulator, expression: str, said: str
+) -> None:
+    synced = sync(served, stream_maps={"kore_sessions": {"x": expression}})
+    [failure] = synced.failures
+    assert failure.what == "kore_sessions"
+    said = f"stream_maps: an expression fails on a record ({said}"
+    assert str(failure.error).startswith(said)
+    users = [record["user_id"] for record in truth(served, "kore_sessions").values()]
+    assert not any(user in str(failure.error) for user in users)
+    read = {stream: mark is not None for (stream, _), mark in synced.bookmarks.items()}
+    assert read["avaamo_sessions"]
+    assert not read["kore_sessions"]
+
+
+def test_a_record_that_is_nested_too_deeply_to_be_written_puts_its_stream_aside(
+    served: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(PieceWriter, "write_records", write)
+    tap = TapBotsessions(config=config_for(served))
+    tap.sync_all()
+    assert {failure.what for failure in tap.failures} == set(STREAMS)
+    assert {str(failure.error) for failure in tap.failures} == {
+        "a record is nested too deeply to be written"
+    }
 
 
 def test_flattening_applies(served: Simulator, tmp_path: Path) -> None:
