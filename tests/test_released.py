@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
-from requests.certs import where
 
 from simulator import App, Simulator, World
 from tap_botsessions.settings import SCHEMA
@@ -100,14 +100,16 @@ def test_a_run_goes_on_from_exactly_where_the_state_was_left(
     world.now = THEN.timestamp()
     then = truth(world, "kore_sessions")
     state = json.loads(STATE.read_text())["bookmarks"]["kore_sessions"]["partitions"]
-    sessions = {(FOLLOWED, name) for name in state[0]["open_sessions"]}
-    changed = {key for key in sessions if now[key] != then[key]}
+    followed = [(FOLLOWED, name) for name in state[0]["open_sessions"]]
+    changed: Keyed = {key: now[key] for key in followed if now[key] != then[key]}
     assert changed
     starts = {FOLLOWED: lookback, CROWDED: instant(state[1]["open_since"])}
-    new = {key for key in now if instant(now[key]["start_time"]) >= starts[key[0]]}
-    assert_same(
-        synced.records["kore_sessions"], {key: now[key] for key in new | changed}
-    )
+    since_then: Keyed = {
+        key: each
+        for key, each in now.items()
+        if instant(each["start_time"]) >= starts[key[0]]
+    }
+    assert_same(synced.records["kore_sessions"], since_then | changed)
     # Together with what version 0.1.0 had read, all is there as it is now.
     assert_same(then | synced.records["kore_sessions"], now)
 
@@ -149,14 +151,14 @@ def test_the_settings_do_what_they_did(
     here = settings | {
         "avaamo_base_url": simulator.url,
         "kore_base_url": simulator.url,
-        "ca_bundle": where(),
+        "ca_bundle": certifi.where(),
     }
     sessions = truth(world, "kore_sessions")
 
     synced = run(here, tmp_path)
     agents = {call.headers["user-agent"] for call in simulator.requests}
     assert agents == {settings["user_agent"]}
-    for stream in STREAMS[:3]:
+    for stream in ("avaamo_messages", "avaamo_sessions", "avaamo_usage"):
         assert_same(synced.records[stream], truth(world, stream))
     named = {
         key: each

@@ -37,6 +37,9 @@ CI = ROOT / ".github" / "workflows" / "ci.yml"
 
 NAME = "tap_botsessions-" + PROJECT["version"]
 
+TOOLS = "aiohttp,hypothesis,pytest,requests-mock,singer-sdk[testing]"
+"""What tests need beside the tap."""
+
 
 def uv(*arguments: str | Path, folder: Path = ROOT) -> str:
     """What uv prints."""
@@ -101,6 +104,22 @@ def test_every_requirement_is_pinned_by_hashes_and_names_no_host() -> None:
     for requirement in re.split(r"\n(?=\S)", plain):
         assert re.match(r"[\w-]+==\S+ ", requirement)
         assert "--hash=sha256:" in requirement
+
+
+def test_the_lowest_versions_that_are_allowed_work(tmp_path: Path) -> None:
+    """That the newest do, all other tests show."""
+    lowest = tmp_path / "lowest.txt"
+    uv(
+        "pip", "compile", "pyproject.toml", "--output-file", lowest,
+        "--resolution", "lowest-direct", "--python", sys.executable,
+    )  # fmt: skip
+    uv(
+        "run", "--isolated", "--no-project", "--python", sys.executable,
+        "--with-editable", ROOT, "--with-requirements", lowest, "--with", TOOLS,
+        "python", "-m", "pytest", "-p", "no:cacheprovider",
+        "tests/test_standard.py", "tests/test_sdk.py", "tests/test_released.py",
+        "tests/test_output.py",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
