@@ -301,30 +301,38 @@ class KoreSessions(BotStream):
     def by_id(self, bot: str, ids: Iterable[str]) -> Reading:
         """Read sessions by their ids, as they are now; unknown ones are logged.
 
+        What the server tells of others is left out.
+
         Raises:
             IncompleteError: The server says nothing of sessions that it was asked for.
         """
-        left = list(dict.fromkeys(ids))
-        expected = len(left)
-        rows: list[Row] = []
-        gone: list[str] = []
+        left = asked = list(dict.fromkeys(ids))
+        found: dict[str, Row] = {}
+        unknown: set[str] = set()
         while left:
             pages = yield [
                 self._fetch_ids(bot, left[start : start + IDS_PER_REQUEST])
                 for start in range(0, len(left), IDS_PER_REQUEST)
             ]
-            rows += [row for page in pages for row in page.rows]
-            gone += [name for page in pages for name in page.gone]
+            found |= {row.key[0]: row for page in pages for row in page.rows}
+            unknown |= {name for page in pages for name in page.gone}
             told = {name for page in pages for name in page.told}
             if told.isdisjoint(left):
                 msg = "the server is silent on sessions that were asked for by id"
                 raise IncompleteError(msg)
             left = [name for name in left if name not in told]
+        rows = [found[name] for name in asked if name in found]
+        gone = [name for name in asked if name in unknown - found.keys()]
         if gone:
             listed = ", ".join(gone)
             self.logger.warning("%s: no such sessions: %s", self.what(bot), listed)
-        received = len(rows) + len(gone)
-        return Taken(None, rows, gone=gone, expected=expected, received=received)
+        return Taken(
+            None,
+            rows,
+            gone=gone,
+            expected=len(asked),
+            received=len(rows) + len(gone),
+        )
 
     def _fetch_ids(self, bot: str, ids: Sequence[str]) -> Fetch:
         # That a limit is ignored beside ids is documented, a default limit is not.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import Rule, Simulator, World
-from simulator.faults import hook
+from simulator.faults import hook, status
 from tests.conftest import Synced, end_of, sync
 from tests.truth import STREAMS, assert_same, expected, key_of
 
@@ -290,6 +290,30 @@ def test_sessions_are_read_by_their_ids(
     assert "no such sessions: ffffffffffffffffffffffff" in caplog.text
     assert len(simulator.requests) == 3
     assert synced.bookmarks["kore_sessions", bot] is None
+
+
+def test_of_sessions_that_were_not_asked_for_nothing_is_told(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    truth = expected(simulator.world, "kore_sessions", START, end_of(simulator.world))
+    bot = simulator.world.bots[0]
+    mine, other, *_ = [session for name, session in truth if name == bot]
+    served = [
+        {"sessionId": name, "start_time": "2026-03-01T00:00:00Z"}
+        for name in (mine, other, mine)
+    ]
+    gone = [mine, "ada@example.com\nada", "gone", "gone"]
+    body = {"total": 3, "sessions": served, "invalidSessions": gone}
+    simulator.faults.rules.append(Rule(status(200, body)))
+    synced = sync(
+        simulator,
+        streams=("kore_sessions",),
+        kore_bot_ids=[bot],
+        kore_session_ids=[mine, "gone"],
+    )
+    assert synced.keys("kore_sessions") == [(bot, mine)]
+    assert "no such sessions: gone\n" in caplog.text
+    assert "ada" not in caplog.text
 
 
 @pytest.fixture
