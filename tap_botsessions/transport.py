@@ -84,7 +84,7 @@ class Transport:
             raise self._refusal(response)
         try:
             return parse(decode(response.content))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             told = self._vendor_message(response)
             msg = f"the answer is not the JSON expected{told}"
             raise TransientError(msg) from None

@@ -88,6 +88,15 @@ def test_what_may_be_another_time_may_be_asked_again(answer: dict[str, Any]) -> 
     assert str(refused(answer))
 
 
+def test_what_is_nested_too_deeply_for_the_parser_may_be_asked_again() -> None:
+    def parse(_body: object) -> None:
+        raise RecursionError
+
+    with requests_mock.Mocker() as mocker, pytest.raises(TransientError):
+        mocker.get("https://c0.example/x.json", json={})
+        transport().send(ASK, parse)
+
+
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 422, 301, 302, 307])
 def test_what_is_refused_is_final(code: int) -> None:
     answer = {"status_code": code, "headers": {"Location": "https://other.example/"}}
