@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# One shard of a backfill: what CONFIG names, from START up to END, itself excluded.
+#
+#     TARGET="target-postgres --config target.json" shard.sh CONFIG START END
+#
+# Its state and its log are in a folder of its own, backfill/CONFIG/START--END. However
+# it ended, run again it goes on from what the target has confirmed; once it is
+# complete, it does nothing.
+set -euo pipefail
+
+config=$1 start=$2 end=$3
+folder="backfill/$(basename "$config" .json)/$start--$end"
+[ ! -e "$folder/done" ] || exit 0
+if [[ ! $end < $(date -u +%F) ]]; then
+  echo "$end is not past; a shard must be complete once it has been read" >&2
+  exit 1
+fi
+mkdir -p "$folder"
+
+# The target's last state counts, unless a kill has cut it short: the newlines tell.
+touch "$folder/states"
+whole=$(($(wc -l < "$folder/states")))
+if [ "$whole" -gt 0 ]; then
+  head -n "$whole" "$folder/states" | tail -n 1 > "$folder/state.new"
+  mv "$folder/state.new" "$folder/state.json"
+elif [ ! -e "$folder/state.json" ]; then
+  echo '{}' > "$folder/state.json"
+fi
+
+# There is no lookback: what is long past comes late no more.
+printf '{"start_date": "%s", "end_date": "%s", "lookback_hours": 0}\n' \
+  "$start" "$end" > "$folder/range.json"
+
+# TARGET is a command with its arguments, hence without quotes.
+if tap-botsessions --config "$config" --config "$folder/range.json" \
+  --state "$folder/state.json" 2>> "$folder/log" |
+  $TARGET > "$folder/states" 2>> "$folder/log"
+then
+  touch "$folder/done"
+else
+  echo "incomplete: $folder; its log says why" >&2
+  exit 1
+fi
