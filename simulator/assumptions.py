@@ -24,6 +24,9 @@ class Assumptions:
             another order at every request.
         avaamo_over_maximum: What per_page above the documented 100 does.
         avaamo_page_clamp: A maximum of per_page below the documented one.
+        avaamo_unit: The unit of from_timetoken and to_timetoken.
+        avaamo_other_units: Whether tokens too small or large for that unit are taken
+            as they are, refused with 422, or passed by for the default window.
         avaamo_removed_dates: What the removed from_date and to_date do on
             sessions and messages: be ignored, so that the default window of
             three days applies, or be refused with 422.
@@ -41,6 +44,8 @@ class Assumptions:
     )
     avaamo_over_maximum: Literal["clamp", "422"] = "clamp"
     avaamo_page_clamp: int | None = None
+    avaamo_unit: Literal["seconds", "milliseconds", "microseconds"] = "seconds"
+    avaamo_other_units: Literal["take", "reject", "ignore"] = "take"
     avaamo_removed_dates: Literal["ignore", "reject"] = "ignore"
     kore_default_limit: int = 20
     kore_page_clamp: int | None = None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_PER_PAGE = 25
 MAXIMUM_PER_PAGE = 100
 DEFAULT_DAYS = 3
+UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
+"""How many of a unit are a second."""
 
 STREAMS: dict[str, Stream] = {
     "sessions": "avaamo_sessions",
@@ -97,13 +99,13 @@ def _per_page(call: Call, options: Assumptions) -> int:
 def _window(call: Call, world: World, options: Assumptions) -> tuple[Decimal, Decimal]:
     """Return the ends of the window in epoch milliseconds.
 
-    Time tokens are read as seconds; others are compared as they are.
+    Time tokens are read in the unit of the options.
     """
     removed = {"from_date", "to_date"} & call.params.keys()
     if removed and options.avaamo_removed_dates == "reject":
         raise RefusalError(422, {"error": "from_date and to_date are not supported"})
-    end = _token(call, "to_timetoken", Decimal(repr(world.now)))
-    start = _token(call, "from_timetoken", end - DEFAULT_DAYS * 86_400)
+    end = _token(call, options, "to_timetoken", Decimal(repr(world.now)))
+    start = _token(call, options, "from_timetoken", end - DEFAULT_DAYS * 86_400)
     if end < start:
         raise RefusalError(422, _REVERSED)
     return start * SECOND, end * SECOND
@@ -140,12 +142,20 @@ def _integer(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
-def _token(call: Call, name: str, default: Decimal) -> Decimal:
+def _token(call: Call, options: Assumptions, name: str, default: Decimal) -> Decimal:
+    """Return a time token in seconds."""
     try:
-        token = Decimal(call.params.get(name, default))
+        token = Decimal(call.params[name]) / UNITS[options.avaamo_unit]
+    except KeyError:
+        return default
     except InvalidOperation:
         token = Decimal("NaN")
-    if not token.is_finite():
+    is_sane = token.is_finite() and 10**8 < token < 10**11
+    if not is_sane and options.avaamo_other_units == "ignore":
+        return default
+    if not token.is_finite() or (
+        not is_sane and options.avaamo_other_units == "reject"
+    ):
         raise RefusalError(422, {"error": f"Invalid {name}"})
     return token
 

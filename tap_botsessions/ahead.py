@@ -18,7 +18,12 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from tap_botsessions.errors import BotError, TransientError, UnavailableError
+from tap_botsessions.errors import (
+    BotError,
+    RequestError,
+    TransientError,
+    UnavailableError,
+)
 from tap_botsessions.reader import next_width
 from tap_botsessions.windows import Window
 
@@ -50,6 +55,8 @@ class Job:
         spans: The ranges to read, in order.
         widest: How wide a window may be.
         first: What to read before the windows, if anything.
+        settles: Whether nothing else is begun before the first of it is over, since
+            that may settle how the rest is read.
     """
 
     bot: str
@@ -57,6 +64,7 @@ class Job:
     spans: Iterable[Window]
     widest: timedelta
     first: Reading | None = None
+    settles: bool = False
 
 
 @dataclass(eq=False)
@@ -66,6 +74,7 @@ class _Lane:
     job: Job
     width: timedelta
     tasks: list[_Task] = field(default_factory=list)
+    is_settled: bool = True
 
     @property
     def begun(self) -> int:
@@ -249,7 +258,9 @@ class ReadAhead:
         if not lanes and not self._is_full:
             most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
             lanes = [
-                lane for lane in self._lanes if lane.has_more and lane.begun < most
+                lane
+                for lane in self._lanes
+                if lane.has_more and lane.is_settled and lane.begun < most
             ]
             lanes.sort(key=lambda lane: lane.begun)
         if not lanes:
@@ -268,11 +279,17 @@ class ReadAhead:
         self._under_way.insert(place, task)
         self._go_on(task, None)
 
-    def _go_on(self, task: _Task, pages: list[Page] | None) -> None:
-        """Give a reading the pages it asked for, and put down what it asks for next."""
+    def _go_on(self, task: _Task, answer: list[Page] | RequestError | None) -> None:
+        """Give a reading the pages it asked for, and put down what it asks for next.
+
+        That a page was refused which was asked for alone is for the reading to heed.
+        """
         reading = cast("Reading", task.reading)
         try:
-            batch = reading.send(pages) if pages is not None else next(reading)
+            if isinstance(answer, RequestError):
+                batch = reading.throw(answer)
+            else:
+                batch = reading.send(answer) if answer is not None else next(reading)
             while not batch:
                 batch = reading.send([])
         except StopIteration as stop:
@@ -294,6 +311,8 @@ class ReadAhead:
             return
         if isinstance(answer, TransientError):
             self._retry(call, answer)
+        elif isinstance(answer, RequestError) and len(task.pages) == 1:
+            self._go_on(task, answer)
         elif isinstance(answer, BotError):
             self._give_up(task, answer)
         elif isinstance(answer, BaseException):
@@ -343,6 +362,7 @@ class ReadAhead:
         lane = task.lane
         seconds = time.monotonic() - task.begun_at
         taken = replace(taken, requests=task.requests, seconds=seconds)
+        lane.is_settled = True
         place = self._end(task, taken)
         self._hold(task, len(taken.rows))
         if task.asked is None or taken.window is None:
@@ -391,7 +411,7 @@ def backoff(attempts: int) -> float:
 
 
 def _lane(job: Job) -> _Lane:
-    lane = _Lane(job, job.widest)
+    lane = _Lane(job, job.widest, is_settled=not job.settles)
     if job.first is not None:
         lane.tasks.append(_Task(lane, None, reading=job.first))
     lane.tasks.extend(_Task(lane, span) for span in job.spans)

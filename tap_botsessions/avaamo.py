@@ -7,7 +7,7 @@ Messages and Usage.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +35,7 @@ from tap_botsessions.records import (
 )
 from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
 from tap_botsessions.stream import BotStream
+from tap_botsessions.time_tokens import TimeTokens, in_seconds
 from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc3339
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
+    from tap_botsessions.ahead import Job
     from tap_botsessions.reader import Reading, Seen
     from tap_botsessions.settings import Config
     from tap_botsessions.stream import Failures
@@ -70,6 +72,7 @@ class Account:
     transport: Transport
     token: AccessToken
     budget: Budget
+    time_tokens: TimeTokens = field(default_factory=TimeTokens)
 
     @classmethod
     def of(cls, config: Config) -> Account:
@@ -140,7 +143,19 @@ class AvaamoListStream(AvaamoStream):
         window: Window,
         seen: Seen,
     ) -> Reading:
-        return take(lambda part: [_Entries(self, bot, part)], window, seen)
+        def read(unit: int) -> Reading:
+            return take(lambda part: [_Entries(self, bot, part, unit)], window, seen)
+
+        def ask(part: Window, unit: int) -> Fetch:
+            return _Entries(self, bot, part, unit).fetch(1)
+
+        tokens = self.account.time_tokens
+        return tokens.settle(self.what(bot), self.span(bot), read, ask)
+
+    @override
+    def job(self, bot: str) -> Job:
+        is_settled = self.account.time_tokens.is_proven
+        return replace(super().job(bot), settles=not is_settled)
 
     @override
     def to_bookmark(self, instant: datetime) -> int:
@@ -157,7 +172,8 @@ class AvaamoListStream(AvaamoStream):
         try:
             time = parse_instant(record["timetoken"])
         except ValueError:
-            record["timetoken"] = None
+            record["timetoken"] = in_seconds(record["timetoken"])
+            time = parse_instant(record["timetoken"] or 0)
         identity = record[self.identity]
         if identity is None or record["timetoken"] is None:
             fields = {self.identity: self.identity, "timetoken": "created_at"}
@@ -174,16 +190,18 @@ class _Entries:
     stream: AvaamoListStream
     agent: str
     window: Window
+    unit: int
     first: int = 1
 
     def fetch(self, position: int) -> Fetch:
-        # The bounds are whole seconds, the unit being UNIX epoch time, and a second
-        # wider where the list may exclude its start: no page says whether it does.
+        # The bounds are whole seconds, and a second wider where the list may exclude
+        # its start: no page says whether it does.
+        start = math.floor(self.window.start.timestamp()) - 1
         params = {
             "page": position,
             "per_page": self.stream.config["avaamo_page_size"],
-            "from_timetoken": math.floor(self.window.start.timestamp()) - 1,
-            "to_timetoken": math.ceil(self.window.end.timestamp()),
+            "from_timetoken": start * self.unit,
+            "to_timetoken": math.ceil(self.window.end.timestamp()) * self.unit,
         }
         return self.stream.fetch(self.agent, params, partial(self._page, position))
 

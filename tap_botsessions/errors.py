@@ -42,9 +42,18 @@ class BotError(Exception):
 
 
 class RequestError(BotError):
-    """A request failed for good."""
+    """A request failed for good.
+
+    Attributes:
+        status: The status that it was refused with, if it was.
+    """
 
     failure_type: ClassVar[FailureType] = "config_error"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Put down what happened."""
+        super().__init__(message)
+        self.status = status
 
 
 class UnavailableError(RequestError):

@@ -161,7 +161,7 @@ class Transport:
             message += ", a redirect, which is not followed; check the base URL"
         elif status in self.advice:
             message += f"; {self.advice[status]}"
-        return RequestError(message)
+        return RequestError(message, status)
 
     def _vendor_message(self, response: requests.Response) -> str:
         """The vendor's own words on an error, cut and cleaned, or nothing.

@@ -1,0 +1,135 @@
+"""A server that counts time in another unit is read all the same, and told of."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+
+from simulator import Rule, Simulator, World
+from simulator.faults import status
+from tap_botsessions.time_tokens import TimeTokens, in_seconds
+from tests.conftest import end_of, sync
+from tests.truth import assert_same, expected
+
+Unit = Literal["seconds", "milliseconds", "microseconds"]
+LISTS: tuple[Any, ...] = ("avaamo_messages", "avaamo_sessions")
+
+
+@pytest.fixture
+def busy(simulator: Simulator) -> Simulator:
+    """One agent has records, the other has none."""
+    simulator.world = World(sessions_per_day={"201": 12, "202": 0})
+    return simulator
+
+
+def assert_whole(simulator: Simulator, **settings: Any) -> None:
+    world = simulator.world
+    synced = sync(simulator, None, LISTS, **settings)
+    assert not synced.failures
+    for stream in LISTS:
+        truth = expected(world, stream, world.start, end_of(world))
+        assert_same(synced.records[stream], truth)
+        assert truth
+
+
+@pytest.mark.parametrize("others", ["take", "reject", "ignore"])
+@pytest.mark.parametrize("unit", ["milliseconds", "microseconds"])
+@pytest.mark.parametrize("workers", [1, 8])
+def test_another_unit_is_found_out_and_told(
+    busy: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    unit: Unit,
+    others: Literal["take", "reject", "ignore"],
+    workers: int,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    busy.options.avaamo_unit = unit
+    busy.options.avaamo_other_units = others
+    if others == "ignore":
+        # It answers with its last days; what lies outside of the range tells on it.
+        busy.world.now += 20 * 86_400
+    assert_whole(busy, max_concurrent_requests=workers, end_date="2026-03-21T00:00:00Z")
+    assert f"Avaamo counts time in {unit}; so does this run" in caplog.text
+
+
+@pytest.mark.parametrize("others", ["take", "reject", "ignore"])
+def test_an_agent_without_records_is_no_reason_to_count_otherwise(
+    busy: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    others: Literal["take", "reject", "ignore"],
+) -> None:
+    caplog.set_level(logging.WARNING)
+    busy.options.avaamo_other_units = others
+    assert_whole(busy, avaamo_agent_ids=["202", "201"], max_concurrent_requests=1)
+    assert caplog.messages == []
+
+
+def test_records_that_begin_late_are_found_in_seconds(busy: Simulator) -> None:
+    """The first windows are empty, and the default of an odd server is not."""
+    busy.options.avaamo_other_units = "ignore"
+    assert_whole(busy, start_date="2025-12-01T00:00:00Z")
+
+
+def test_units_are_tried_as_seldom_as_can_be(busy: Simulator) -> None:
+    """Twice for a list without records, if no other list has shown the unit before."""
+    sync(busy, None, LISTS, avaamo_agent_ids=["202"], window_days=1)
+    asked = [int(call.params["to_timetoken"]) for call in busy.requests]
+    assert len([token for token in asked if token > 10**11]) == 2 * len(LISTS)
+    busy.requests.clear()
+    sync(busy, None, LISTS, avaamo_agent_ids=["201"], window_days=1)
+    asked = [int(call.params["to_timetoken"]) for call in busy.requests]
+    assert max(asked) < 10**11
+
+
+def test_a_server_that_fails_at_nonsense_is_still_read(busy: Simulator) -> None:
+    """It may answer a token in another unit by 500: no reason to give the agent up."""
+    busy.faults.rules = [
+        Rule(status(500), bot="202", endpoint=endpoint, nth=2)
+        for endpoint in ("messages", "sessions")
+    ]
+    synced = sync(
+        busy, None, LISTS, avaamo_agent_ids=["202"], max_retries=0, window_days=6
+    )
+    assert [rule.fired for rule in busy.faults.rules] == [1, 1]
+    assert not synced.failures
+
+
+def test_a_range_that_is_refused_is_no_reason_to_count_otherwise(
+    busy: Simulator,
+) -> None:
+    """A server may refuse what it no longer holds, and answer nonsense by nothing."""
+    busy.faults.rules = [
+        Rule(status(422, {"error": "Too old"}), bot="202", endpoint="messages", nth=1)
+    ]
+    agents = ["202", "201"]
+    synced = sync(busy, None, LISTS, max_concurrent_requests=1, avaamo_agent_ids=agents)
+    assert [failure.what for failure in synced.failures] == [
+        "avaamo_messages, agent 202"
+    ]
+    world = busy.world
+    truth = expected(world, "avaamo_messages", world.start, end_of(world))
+    assert_same(synced.records["avaamo_messages"], truth)
+
+
+def test_a_refusal_stays_one_if_no_unit_helps(busy: Simulator) -> None:
+    busy.faults.rules = [Rule(status(422, {"error": "No such thing"}), bot="201")]
+    synced = sync(busy, None, LISTS)
+    assert {failure.what for failure in synced.failures} == {
+        f"{stream}, agent 201" for stream in LISTS
+    }
+    assert all("No such thing" in str(each.error) for each in synced.failures)
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
+def test_a_records_time_in_another_unit_is_read_as_seconds(unit: int) -> None:
+    instant = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    assert in_seconds(instant * unit) == instant
+    assert in_seconds(None) is None
+    assert in_seconds(1e30) is None
+
+
+def test_it_counts_in_seconds_unless_it_is_shown_otherwise() -> None:
+    assert TimeTokens() == TimeTokens(unit=1, is_proven=False)
