@@ -62,11 +62,12 @@ class Server:
 
 
 @contextmanager
-def run_postgres(timezone: str = "UTC") -> Iterator[Server]:
+def run_postgres(timezone: str = "UTC", port: int = 0) -> Iterator[Server]:
     """Run a server for the length of the block.
 
     Args:
         timezone: The server's `timezone` setting.
+        port: Where it is to answer; 0 takes a free one.
 
     Yields:
         Where the server answers.
@@ -76,7 +77,7 @@ def run_postgres(timezone: str = "UTC") -> Iterator[Server]:
         RuntimeError: If the server does not start; the end of its log says why.
     """
     with subprocess.Popen(  # noqa: S603 - this very file
-        [sys.executable, "-P", __file__, find_binaries(), timezone],
+        [sys.executable, "-P", __file__, find_binaries(), timezone, str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -121,7 +122,7 @@ def read_port(keeper: subprocess.Popen[str]) -> int:
     return int(port)
 
 
-def keep(binaries: Path, timezone: str) -> None:
+def keep(binaries: Path, timezone: str, port: int = 0) -> None:
     """Run a server until standard input has a line or ends; leave nothing behind."""
     # Whoever stops all processes at once stops the caller too: its end is enough.
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -132,8 +133,8 @@ def keep(binaries: Path, timezone: str) -> None:
             os.chown(directory, RUN_AS.pw_uid, RUN_AS.pw_gid)
             binaries = reachable(binaries, directory)
         initialize(binaries, directory)
-        with serve(binaries, directory, timezone) as port:
-            sys.stdout.write(f"{port}\n")
+        with serve(binaries, directory, timezone, port) as taken:
+            sys.stdout.write(f"{taken}\n")
             sys.stdout.flush()
             sys.stdin.readline()
 
@@ -172,10 +173,13 @@ def initialize(binaries: Path, directory: Path) -> None:
 
 
 @contextmanager
-def serve(binaries: Path, directory: Path, timezone: str) -> Iterator[int]:
-    """Run the server on a free port, or on another if that is taken meanwhile."""
+def serve(binaries: Path, directory: Path, timezone: str, wanted: int) -> Iterator[int]:
+    """Run the server on the port, or on a free one if it is 0.
+
+    If that is taken meanwhile, it is tried again, with another free one.
+    """
     for _ in range(ATTEMPTS):
-        port = free_port()
+        port = wanted or free_port()
         server = launch(
             directory,
             binaries / "postgres",
@@ -242,4 +246,4 @@ def fail(directory: Path) -> NoReturn:
 
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]), sys.argv[2])
+    keep(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
