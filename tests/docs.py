@@ -1,4 +1,4 @@
-"""The parts of README.md and meltano.yml that say what the code says.
+"""The parts of documents and definitions that say what the code says.
 
 `python -m tests.docs` writes them anew; a test holds them against the code.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
-import yaml
-
+from tap_botsessions.personal import KEYWORD
 from tap_botsessions.settings import SCHEMA
 from tap_botsessions.tap import TapBotsessions
+from tests import definitions
+from tests.definitions import types_of
 
 Write = Callable[[str], str]
 ROOT = Path(__file__).parents[1]
@@ -28,13 +30,6 @@ def settings_table() -> str:
     ]
     header = ["| setting | type | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*header, *rows])
-
-
-def types_of(setting: dict[str, Any]) -> list[str]:
-    """The types of a setting, that it may be missing aside."""
-    types = setting["type"]
-    types = [types] if isinstance(types, str) else types
-    return [kind for kind in types if kind != "null"]
 
 
 def kind_of(setting: dict[str, Any]) -> str:
@@ -59,36 +54,6 @@ def default_of(name: str, setting: dict[str, Any]) -> str:
     return "required" if name in SCHEMA["required"] else ""
 
 
-def meltano_settings() -> list[dict[str, Any]]:
-    """The settings as meltano.yml has them."""
-    return [
-        {
-            "name": name,
-            "kind": meltano_kind(setting),
-            "label": setting["title"],
-            "description": setting["description"],
-            **({"sensitive": True} if setting.get("secret") else {}),
-            **({"options": meltano_options(setting)} if "enum" in setting else {}),
-        }
-        for name, setting in SCHEMA["properties"].items()
-    ]
-
-
-def meltano_kind(setting: dict[str, Any]) -> str:
-    """The kind that Meltano has for a setting."""
-    if "enum" in setting:
-        return "options"
-    if setting.get("format") == "date-time":
-        return "date_iso8601"
-    [kind] = types_of(setting)
-    return {"number": "decimal"}.get(kind, kind)
-
-
-def meltano_options(setting: dict[str, Any]) -> list[dict[str, str]]:
-    """The values of a setting that has a few, as Meltano has them."""
-    return [{"label": value, "value": value} for value in setting["enum"] if value]
-
-
 def fields_table() -> str:
     """The fields of the vendors, and the columns that hold them."""
     lines = []
@@ -96,6 +61,23 @@ def fields_table() -> str:
         columns = ", ".join(f"`{name}`" for name in stream.schema["properties"])
         lines.append(f"- `{stream.name}`: {columns}")
     return "\n".join(lines)
+
+
+def personal_table() -> str:
+    """The personal columns, and what becomes of them."""
+    rows = []
+    for stream in TapBotsessions(validate_config=False).streams.values():
+        for name, field in stream.schema["properties"].items():
+            if kind := field.get(KEYWORD):
+                hashed = "dropped, or kept" if kind == "text" else "hashed"
+                dropped = "dropped" if "null" in field["type"] else "hashed"
+                cells = (f"`{stream.name}`", f"`{name}`", kind, hashed, dropped)
+                rows.append(f"| {' | '.join(cells)} |")
+    header = [
+        "| stream | column | what it is | `hash` | `drop` |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*header, *rows])
 
 
 def rewritten(text: str, name: str, content: str, comment: str) -> str:
@@ -112,17 +94,32 @@ def rewritten(text: str, name: str, content: str, comment: str) -> str:
 def readme(text: str) -> str:
     """README.md as it must be."""
     text = rewritten(text, "settings", settings_table(), "<!-- {} -->")
+    text = rewritten(text, "personal", personal_table(), "<!-- {} -->")
+    plugin = f"```yaml\n{definitions.in_short()}\n```"
+    text = rewritten(text, "plugin", plugin, "<!-- {} -->")
     return rewritten(text, "fields", fields_table(), "<!-- {} -->")
 
 
 def meltano(text: str) -> str:
     """meltano.yml as it must be."""
-    listed = yaml.safe_dump(meltano_settings(), sort_keys=False, width=1000)
-    indented = "\n".join(f"        {line}" for line in listed.splitlines())
-    return rewritten(text, "settings", indented, "# {}")
+    listed = definitions.dump([definitions.plugin(pip_url="-e .")])
+    return rewritten(text, "definition", indent(listed, "  "), "# {}")
+
+
+def hub(text: str) -> str:
+    """meltano-hub.yml as it must be: in the Hub's order, that of the alphabet."""
+    definition = definitions.dump(definitions.hub(), sort_keys=True)
+    return rewritten(text, "definition", definition, "# {}")
+
+
+WRITERS: dict[str, Write] = {
+    "README.md": readme,
+    "meltano.yml": meltano,
+    "meltano-hub.yml": hub,
+}
 
 
 if __name__ == "__main__":
-    for file, write in (("README.md", readme), ("meltano.yml", meltano)):
+    for file, write in WRITERS.items():
         path = ROOT / file
         path.write_text(write(path.read_text()))

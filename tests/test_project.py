@@ -44,9 +44,7 @@ def test_ci_runs_the_second_command_of_the_readme() -> None:
     assert second in (docs.ROOT / ".ci" / "run").read_text().splitlines()
 
 
-@pytest.mark.parametrize(
-    ("file", "write"), [("README.md", docs.readme), ("meltano.yml", docs.meltano)]
-)
+@pytest.mark.parametrize(("file", "write"), docs.WRITERS.items())
 def test_documents_say_what_the_code_says(file: str, write: docs.Write) -> None:
     text = (docs.ROOT / file).read_text()
     assert text == write(text), "run: python -m tests.docs"
