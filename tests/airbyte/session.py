@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +19,14 @@ from tests.conftest import config_for, end_of
 from tests.truth import STREAMS, Keyed, Name, assert_same, expected, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from simulator import Simulator
 
 SOURCE = Path(sys.executable).with_name("source-botsessions")
+
+PATIENCE = 60.0
+"""Seconds after which something that must come about counts as missing."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,19 @@ class Answer:
         return sum(map(len, self.tables.values()))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
     """A process that runs scripts which use PyAirbyte.
 
     Attributes:
         process: The process.
         home: Where it keeps what is its own.
+        is_busy: Whether a script was begun whose answer is still to come.
     """
 
     process: subprocess.Popen[str]
     home: Path
+    is_busy: bool = False
 
     def run(self, job: Job, script: str, **settings: Any) -> Answer:
         """Run a script, with settings of the source beside the usual ones."""
@@ -72,12 +80,31 @@ class Session:
         request = {"folder": str(job.folder), "script": "script.py"}
         cast("IO[str]", self.process.stdin).write(json.dumps(request) + "\n")
         cast("IO[str]", self.process.stdin).flush()
+        self.is_busy = True
 
     def answer(self) -> Answer:
         """Wait until the script has ended."""
         line = cast("IO[str]", self.process.stdout).readline()
         assert line, self.told()
+        self.is_busy = False
         return Answer(**json.loads(line))
+
+    def wait_for(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, which must be before a script has ended."""
+        answers = cast("IO[str]", self.process.stdout)
+        end = time.monotonic() + PATIENCE
+        while not is_so():
+            ended, _, _ = select.select([answers], [], [], 0.01)
+            assert not ended, self.answer().error
+            assert time.monotonic() < end, self.told()
+
+    def settle(self, job: Job) -> None:
+        """End a script that a test left behind, so that another can begin."""
+        if not self.is_busy:
+            return
+        if job.is_reading:
+            os.kill(job.pid, signal.SIGKILL)
+        self.answer()
 
     def told(self) -> str:
         """All that a user could see, in the terminal or in files of a log."""

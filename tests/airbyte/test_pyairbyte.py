@@ -6,14 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
 from simulator import Rule, Simulator, World
-from simulator.faults import hang, latency, status
+from simulator.faults import hang, hook, status
 from tests.airbyte.environments import PYAIRBYTE, interpreter
 from tests.airbyte.session import SOURCE, Job, Session, environment, started
 from tests.conftest import config_for, end_of
@@ -21,16 +21,10 @@ from tests.readme import blocks
 from tests.truth import STREAMS, assert_same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 ALL_AT_ONCE, ONE_BY_ONE = blocks("Airbyte", "python")
-
-PATIENCE = 60.0
-"""Seconds after which something that must come about counts as missing."""
-
-FINE: dict[str, Any] = {"window_days": 0.5, "lookback_hours": 0}
-"""Many windows, each of which is read once."""
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +35,19 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Iterator[Job]:
+def job(tmp_path: Path, session: Session) -> Iterator[Job]:
     """A job whose simulator stands somewhere in its data, in the midst of a day."""
     world = World(sessions_per_day=12, days=12, open_fraction=0.3, hostile_text=True)
     world.now = (world.start + timedelta(days=5.4)).timestamp()
     with Simulator(world) as simulator:
-        yield Job(tmp_path, simulator)
+        job = Job(tmp_path, simulator)
+        yield job
+        session.settle(job)
 
 
 def forward(world: World, days: float) -> None:
     """Move the clock."""
     world.now += days * 86_400
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_the_tables_hold_the_truth_after_a_first_and_a_second_read(
@@ -106,47 +94,63 @@ def test_a_stream_that_fails_keeps_what_it_has_and_the_others_go_on(
     assert "ERROR: avaamo_messages, agent 202: " in session.told()
 
 
+def stop_kore(simulator: Simulator) -> Rule:
+    """Have Kore.ai answer no more once a read has begun: it comes last.
+
+    Returns:
+        The rule, which tells when it came to that.
+    """
+    rules = simulator.faults.rules
+    rule = Rule(hang(), vendor="kore")
+    begun = hook(partial(rules.append, rule))
+    rules.append(Rule(begun, endpoint="messages", times=1))
+    return rule
+
+
 def test_a_source_that_is_told_to_end_keeps_what_it_has_read(
     session: Session, job: Job
 ) -> None:
     """PyAirbyte takes a process that died of SIGTERM for one that went well."""
-    rule = Rule(hang(), endpoint="messages", every=4)
-    job.simulator.faults.rules.append(rule)
-    session.begin(job, ALL_AT_ONCE, **FINE)
-    wait_for(lambda: rule.fired > 3)
+    rule = stop_kore(job.simulator)
+    session.begin(job, ALL_AT_ONCE)
+    session.wait_for(lambda: rule.fired > 0)
     os.kill(job.pid, signal.SIGTERM)
     partly = session.answer()
     assert partly.error is None
-    assert 0 < partly.count() < job.total()
+    for stream in STREAMS:
+        truth = {} if stream == "kore_sessions" else job.truth(stream)
+        assert_same(partly.rows(stream), truth)
 
     job.simulator.faults.rules.clear()
-    rest = session.run(job, ALL_AT_ONCE, **FINE)
+    rest = session.run(job, ALL_AT_ONCE)
     job.assert_whole(rest)
-    assert rest.read < job.total()
+    new = len(rest.rows("kore_sessions"))
+    assert new <= rest.read < new + 50
 
 
 def test_a_source_that_is_killed_is_read_again(session: Session, job: Job) -> None:
-    rule = Rule(hang(), endpoint="messages", nth=3)
-    job.simulator.faults.rules.append(rule)
+    rule = stop_kore(job.simulator)
     session.begin(job, ALL_AT_ONCE)
-    wait_for(lambda: rule.fired == 1)
+    session.wait_for(lambda: rule.fired > 0)
     os.kill(job.pid, signal.SIGKILL)
     nothing = session.answer()
     assert nothing.error is not None
     assert nothing.count() == 0 == len(nothing.states)
+    job.simulator.faults.rules.clear()
     job.assert_whole(session.run(job, ALL_AT_ONCE))
 
 
 def test_a_read_whose_pyairbyte_is_killed_ends_and_can_be_made_again(
     tmp_path: Path, session: Session, job: Job
 ) -> None:
-    job.simulator.faults.rules.append(Rule(latency(0.05)))
+    rule = stop_kore(job.simulator)
     with started(tmp_path / "home") as doomed:
-        doomed.begin(job, ALL_AT_ONCE, **FINE)
-        wait_for(lambda: len(job.simulator.requests) > 20)
-        assert job.is_reading
+        doomed.begin(job, ALL_AT_ONCE, request_timeout_seconds=1)
+        doomed.wait_for(lambda: rule.fired > 0)
         doomed.process.kill()
-    wait_for(lambda: not job.is_reading)
+    assert job.is_reading
+    job.simulator.faults.rules.clear()
+    session.wait_for(lambda: not job.is_reading)
     job.assert_whole(session.run(job, ALL_AT_ONCE))
 
 
