@@ -91,8 +91,9 @@ class Transport:
 
     def _answer(self, request: Request) -> requests.Response:
         try:
-            with self._session() as session:
-                return session.request(
+            with (
+                self._session() as session,
+                session.request(
                     request.method,
                     f"{self.base_url}{request.path}",
                     params=request.params,
@@ -100,7 +101,11 @@ class Transport:
                     auth=request.auth,
                     timeout=self.timeout,
                     allow_redirects=False,
-                )
+                    stream=True,
+                ) as response,
+            ):
+                _ = response.content  # read here: if it is broken, its socket is closed
+                return response
         except requests.Timeout:
             msg = f"no answer within {self.timeout:g} s"
             raise TransientError(msg) from None

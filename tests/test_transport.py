@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,10 @@ def test_what_is_nested_too_deeply_for_the_parser_may_be_asked_again() -> None:
     def parse(_body: object) -> None:
         raise RecursionError
 
-    with requests_mock.Mocker() as mocker, pytest.raises(TransientError):
+    with requests_mock.Mocker() as mocker:
         mocker.get("https://c0.example/x.json", json={})
-        transport().send(ASK, parse)
+        with pytest.raises(TransientError):
+            transport().send(ASK, parse)
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 422, 301, 302, 307])
@@ -234,6 +236,17 @@ def test_a_fault_in_every_third_answer_loses_nothing(
         assert_same(synced.records[stream], truth)
         assert len(synced.keys(stream)) == len(truth)
     assert synced.failures == []
+
+
+def test_a_body_that_cannot_be_unpacked_leaves_no_socket_open(
+    simulator: Simulator,
+) -> None:
+    """Pytest fails on the warning that the collector gives of one."""
+    packed = status(200, b"not packed", {"Content-Encoding": "gzip"})
+    simulator.faults.rules.append(Rule(packed))
+    synced = sync(simulator, streams=("avaamo_sessions",), max_retries=0)
+    assert "the connection failed" in str(synced.failures[0].error)
+    gc.collect()
 
 
 @pytest.mark.usefixtures("impatient")
