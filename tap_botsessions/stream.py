@@ -22,7 +22,12 @@ from tap_botsessions.output import PieceWriter
 from tap_botsessions.personal import Personal
 from tap_botsessions.reader import Taken
 from tap_botsessions.settings import given
-from tap_botsessions.windows import Window, parse_instant, starting_point
+from tap_botsessions.windows import (
+    Window,
+    parse_instant,
+    starting_point,
+    to_rfc3339,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -162,7 +167,8 @@ class BotStream(Stream):
         """The instant up to which a bot has been read, if there is one.
 
         Raises:
-            BookmarkError: The state holds something else.
+            BookmarkError: The state holds something else, or an instant that is still
+                to come: when it has come, nobody would know what was left out.
         """
         state = self.get_context_state(context)
         if (
@@ -172,13 +178,22 @@ class BotStream(Stream):
         ):
             return None
         try:
-            return self.from_bookmark(state["replication_key_value"])
-        except ValueError as error:
+            bookmark = self.from_bookmark(state["replication_key_value"])
+        except (OverflowError, ValueError) as error:
             msg = (
                 f"the bookmark in the state is no {self.replication_key}; mend or "
                 f"clear the state"
             )
             raise BookmarkError(msg) from error
+        lookback = timedelta(hours=self.config["lookback_hours"])
+        if bookmark > self.run_start + lookback:
+            msg = (
+                f"the bookmark in the state, {to_rfc3339(bookmark)}, is in the future: "
+                f"what came before it can't have been read; check the clock, and mend "
+                f"or clear the state"
+            )
+            raise BookmarkError(msg)
+        return bookmark
 
     def context_of(self, bot: str) -> dict[str, str]:
         """The SDK's context of a bot: its partition."""

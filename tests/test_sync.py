@@ -11,6 +11,7 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hook, status
+from tap_botsessions.files import without_fractions
 from tests.conftest import Synced, end_of, sync
 from tests.truth import STREAMS, assert_same, expected, key_of
 
@@ -175,6 +176,49 @@ def test_late_records_come_with_the_lookback() -> None:
             else:
                 truth = expected(world, stream, START, end_of(world))
                 assert both.keys() == truth.keys()
+
+
+SOON = datetime.now(UTC) + timedelta(minutes=30)
+REPLICATION_KEYS = {
+    "avaamo_messages": "timetoken",
+    "avaamo_sessions": "timetoken",
+    "avaamo_usage": "date",
+    "kore_sessions": "start_time",
+}
+
+
+@pytest.mark.parametrize(
+    ("stream", "bookmark", "said"),
+    [
+        ("avaamo_sessions", "yesterday", "is no timetoken"),
+        ("avaamo_messages", 10**15, "is no timetoken"),
+        ("avaamo_sessions", 32_503_680_000, "3000-01-01T00:00:00Z, is in the future"),
+        ("avaamo_usage", "0001-01-01", "is no date"),
+        ("avaamo_usage", "2999-01-01", "is in the future"),
+        ("kore_sessions", ["2026-03-01"], "is no start_time"),
+        ("kore_sessions", "2999-01-01T00:00:00Z", "is in the future"),
+        ("avaamo_sessions", SOON.timestamp(), None),
+        ("kore_sessions", SOON.isoformat(), None),
+    ],
+)
+def test_a_bookmark_that_cannot_be_right_puts_its_bot_aside_and_stays(
+    simulator: Simulator, stream: Any, bookmark: Any, said: str | None
+) -> None:
+    """Clocks may differ by the lookback: that much is read again."""
+    world = simulator.world
+    bots = world.bots if stream == "kore_sessions" else world.agents
+    partition = {
+        "context": {"bot_id" if stream == "kore_sessions" else "agent_id": bots[0]},
+        "replication_key": REPLICATION_KEYS[stream],
+        "replication_key_value": bookmark,
+    }
+    state = {"bookmarks": {stream: {"partitions": [partition]}}}
+    synced = sync(simulator, state, (stream,), avaamo_utc_offset=19_800)
+    assert {key[0] for key in synced.keys(stream)} == {bots[1]}
+    [kept, _] = synced.state["bookmarks"][stream]["partitions"]
+    assert kept == without_fractions(partition)
+    told = [str(failure.error) for failure in synced.failures]
+    assert told == [] if said is None else said in told[0]
 
 
 def test_empty_windows_move_the_bookmarks_too() -> None:
