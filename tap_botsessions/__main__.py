@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 
 def main() -> None:
@@ -14,7 +15,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from tap_botsessions.tap import TapBotsessions  # noqa: PLC0415 -- see above
 
-    TapBotsessions.cli()
+    try:
+        command = TapBotsessions.cli  # sets up the log
+    except Exception as error:  # noqa: BLE001 -- a file can be wrong in any way
+        names = "TAP_BOTSESSIONS_LOGLEVEL, LOGLEVEL or SINGER_SDK_LOG_CONFIG"
+        why = " ".join(str(error).split())
+        sys.exit(f"Error: {names}: the log can't be set up ({why})")
+    command()
 
 
 if __name__ == "__main__":

@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from typing import IO
 
 
+_DOTENV = ".env"
+"""Where the SDK would look for it depends on where it is installed itself."""
+
+
 class CheckedTap(Tap):
     """A tap whose settings, state and catalog are checked before its first request.
 
     The SDK shows a traceback for most of what can be wrong with them.
     """
+
+    @override
+    def __init__(self, **kwargs: Any) -> None:
+        _refuse_for(inputs.log_level_lines(self._env_var_prefix))
+        super().__init__(**kwargs)
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
@@ -51,7 +60,11 @@ class CheckedTap(Tap):
 
         A private name of the SDK's, whose own ends in a traceback on a wrong value.
         """
-        parse_environment_config({}, self._env_var_prefix)  # loads an .env file
+        try:
+            parse_environment_config({}, self._env_var_prefix, _DOTENV)  # loads it
+        except (OSError, ValueError) as error:
+            raise _refusal(f"{_DOTENV}: can't be read ({error})") from error
+        _refuse_for(inputs.log_level_lines(self._env_var_prefix))
         return dict(inputs.environment(self._env_var_prefix))
 
     @override

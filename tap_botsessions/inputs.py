@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -88,6 +89,15 @@ def environment(prefix: str) -> dict[str, str]:
         for name, value in variables.items()
         if name != "LOGLEVEL" and not name.startswith("_")
     }
+
+
+def log_level_lines(prefix: str) -> list[str]:
+    """A line if the variables from which the SDK takes the log's level hold none."""
+    level = os.environ.get(f"{prefix}LOGLEVEL") or os.environ.get("LOGLEVEL")
+    levels = logging.getLevelNamesMapping()
+    if level is None or level.upper() in levels:
+        return []
+    return [f"{prefix}LOGLEVEL or LOGLEVEL: must be one of {', '.join(levels)}"]
 
 
 def _is_flat(value: object, levels: int) -> bool:

@@ -975,6 +975,28 @@ def test_a_misspelt_variable_is_named_and_others_are_not(
     assert record.getMessage() == f"{said}mean avaamo_access_token?"
 
 
+@pytest.mark.parametrize("content", [b"A='\xff'", b"A=b\0c"], ids=["torn", "NUL"])
+def test_a_dotenv_file_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_bytes(content)
+    with pytest.raises(ConfigValidationError) as refusal:
+        read_environment(monkeypatch, {})
+    (line,) = refusal.value.errors
+    assert line.startswith(".env: can't be read (")
+
+
+def test_a_dotenv_file_is_read_where_the_tap_is_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAP_BOTSESSIONS_USER_AGENT", "to be put back afterwards")
+    monkeypatch.delenv("TAP_BOTSESSIONS_USER_AGENT")
+    Path(".env").write_text("TAP_BOTSESSIONS_USER_AGENT=reporting/3\n")
+    assert read_environment(monkeypatch, {})["user_agent"] == "reporting/3"
+
+
 # The command line
 
 
@@ -1120,6 +1142,24 @@ def test_what_used_to_end_in_a_traceback_ends_in_a_line(
 ) -> None:
     line, *_ = errors_of(tap.run(*arguments, config={**BOTH, **settings}))
     assert line.removeprefix("Error: ").startswith(said)
+
+
+@pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_BOTSESSIONS_LOGLEVEL"])
+def test_a_level_of_the_log_that_is_none_ends_in_a_line(
+    tap: CommandLine, name: str
+) -> None:
+    (line,) = errors_of(tap.run(config=BOTH, environment={name: "loud"}))
+    assert "TAP_BOTSESSIONS_LOGLEVEL, LOGLEVEL or SINGER_SDK_LOG_CONFIG: " in line
+
+
+def test_a_level_of_the_log_that_is_none_is_told_of_without_a_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGLEVEL", "loud")
+    with pytest.raises(ConfigValidationError) as refusal:
+        TapBotsessions(config=dict(BOTH))
+    (line,) = refusal.value.errors
+    assert line.startswith("TAP_BOTSESSIONS_LOGLEVEL or LOGLEVEL: must be one of CRIT")
 
 
 def test_a_misspelling_that_leads_to_a_refusal_is_named_too(tap: CommandLine) -> None:
