@@ -242,7 +242,7 @@ def test_a_body_that_cannot_be_unpacked_leaves_no_socket_open(
     simulator: Simulator,
 ) -> None:
     """Pytest fails on the warning that the collector gives of one."""
-    packed = status(200, b"not packed", {"Content-Encoding": "gzip"})
+    packed = status(200, b"not packed" * 10_000, {"Content-Encoding": "gzip"})
     simulator.faults.rules.append(Rule(packed))
     synced = sync(simulator, streams=("avaamo_sessions",), max_retries=0)
     assert "the connection failed" in str(synced.failures[0].error)
