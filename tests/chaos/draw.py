@@ -1,0 +1,171 @@
+"""Draws what a seed stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from simulator import App, World
+from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step
+from tests.chaos.weather import Scope, weather
+
+LARGE = 15
+"""More records than there are of any bot in a few seconds."""
+
+
+def draw(seed: int) -> Plan:
+    """What a seed stands for."""
+    random = Random(seed)
+    days = random.randint(2, 8)
+    settings = _settings(random, days)
+    clamp = random.choice((None, None, random.randint(2, 30)))
+    has_large_pages = min(settings["avaamo_page_size"], clamp or 100) > LARGE
+    plan = Plan(
+        seed,
+        _world(random, days, settings, may_be_equal=has_large_pages),
+        _options(random, clamp, may_be_reshuffled=has_large_pages),
+        settings,
+        _bounds(random),
+        vendors=random.choice((*3 * [("avaamo", "kore")], ("avaamo",), ("kore",))),
+        is_real=random.random() < 0.1,
+        in_batches=random.random() < 0.05,
+        is_verbose=random.random() < 0.2,
+        steps=[],
+    )
+    return replace(plan, steps=_steps(random, plan, days))
+
+
+def _world(
+    random: Random, days: int, settings: dict[str, Any], *, may_be_equal: bool
+) -> dict[str, Any]:
+    # Equal records can't be told from one that came on two pages, unless a page holds
+    # all of a second.
+    equal = random.choice((0.0, 0.2)) if may_be_equal else 0.0
+    bots = [f"st-0000000{n}-aaaa-5000-8000-00000000000{n}" for n in range(1, 4)]
+    agents = ["201", "202", "203"]
+    algorithm = settings["kore_jwt_algorithm"]
+    app = World.app._replace(algorithm=algorithm)
+    apps = {}
+    if settings["kore_api"] != "account" and random.random() < 0.3:
+        apps[bots[0]] = App(
+            "cs-another-client", "another-secret-" + "1" * 50, algorithm
+        )
+    rate: float | dict[str, float] = random.choice((0.4, 4, 8, 12))
+    if random.random() < 0.2:
+        rate = {bots[0]: 12, agents[0]: 12}
+    return {
+        "seed": random.getrandbits(16),
+        "start": START,
+        "days": days,
+        "now": START.timestamp(),
+        "agents": tuple(agents[: random.randint(1, 3)]),
+        "bots": tuple(bots[: random.randint(1, 3)]),
+        "sessions_per_day": rate,
+        "messages_per_session": random.choice((0.5, 1, 2)),
+        "late_fraction": random.choice((0.0, 0.0, 0.1, 0.3)),
+        "equal_sessions": equal,
+        "open_fraction": random.choice((0.02, 0.1, 0.4)),
+        "hostile_text": random.random() < 0.2,
+        "kore_version": random.choice(
+            ("v10",) * 5 + ("2025", "mixed", "v7", "v8", "v9")
+        ),
+        "app": app,
+        "apps": apps,
+    }
+
+
+def _options(
+    random: Random, clamp: int | None, *, may_be_reshuffled: bool
+) -> dict[str, Any]:
+    orders = ["descending", "descending", "ascending", "shuffled"]
+    if may_be_reshuffled:
+        # Nor can a second that holds more than a page be read in such an order.
+        orders.append("reshuffled")
+    extra = {"new_field": [1, {"deep": None}], "newer": "<i>"}
+    return {
+        "bounds": random.choice(("closed", "half_open", "open_start")),
+        "extra_fields": random.choice(({}, {}, extra)),
+        "avaamo_order": random.choice(orders),
+        "avaamo_page_clamp": clamp,
+        "kore_page_clamp": random.choice((None, None, random.randint(1, 30))),
+        "kore_short_pages": random.random() < 0.2,
+    }
+
+
+def _settings(random: Random, days: int) -> dict[str, Any]:
+    start = START + random.choice((0, 0, 0, -1.5, random.uniform(0, 0.4))) * DAY
+    settings: dict[str, Any] = {
+        "start_date": start.isoformat(),
+        "lookback_hours": random.choice((0, 0, 1, 8, 8, 30)),
+        "avaamo_page_size": random.choice((3, 7, 20, 50, 100)),
+        "avaamo_utc_offset": random.choice((0, 0, 19_800, -12_345)),
+        "kore_api": random.choice(("bot", "bot", "account", "stream")),
+        "kore_jwt_algorithm": random.choice(("HS256", "HS512")),
+        "kore_open_session_days": random.choice((14, 14, 40, 3, 1, 0)),
+    }
+    types = random.choice(
+        (
+            *(None,) * 5,
+            ["agent"],
+            ["dropOff", "agent"],
+            ["selfService"],
+            ["selfService", "agent"],
+            ["agent", "dropOff", "selfService"],
+        )
+    )
+    if types:
+        settings["kore_containment_types"] = types
+    if random.random() < 0.1:
+        kinds = ("interactive", "non-interactive")
+        settings["kore_session_type"] = random.choice(kinds)
+    if random.random() < 0.15:
+        end = START + random.uniform(0.5, days) * DAY
+        settings["end_date"] = end.isoformat()
+    return settings
+
+
+def _budget(random: Random) -> int:
+    """Draw requests in a minute; most seeds have as many as they like."""
+    return random.choice((1_000_000,) * 5 + (5, 20))
+
+
+def _bounds(random: Random) -> dict[str, int]:
+    return {
+        "reader.ROWS": random.choice((3000, 3000, 40, 9)),
+        "ahead.ROWS_AHEAD": random.choice((6000, 6000, 60, 1)),
+        "open_sessions.MOST": random.choice((2000, 2000, 2000, 3)),
+        "kore.IDS_PER_REQUEST": random.choice((50, 50, 2)),
+        "stream._ROWS_AT_A_TIME": random.choice((500, 7, 1)),
+        "output._PIECE": random.choice((1 << 16, 1 << 16, 2000, 1)),
+    }
+
+
+def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
+    is_account = plan.settings["kore_api"] == "account"
+    scope = Scope(plan.bots, is_account, plan.reaches_back, plan.is_real)
+    steps = []
+    after = random.uniform(0.2, 0.8) * days * DAY
+    for _ in range(random.randint(1, 4)):
+        unit = random.choice((timedelta(milliseconds=1), timedelta(seconds=1), DAY))
+        is_off = plan.lookback >= MARGIN and random.random() < 0.4
+        skew = random.uniform(-1, 1) * MOST_SKEW if is_off else timedelta(0)
+        forgets = random.choice((*7 * (0,), random.randrange(1, 30)))
+        wrong = weather(random, scope)
+        steps.append(Step(after, unit, skew, forgets, _tuning(random), wrong))
+        passed = (0, 0.02, random.random(), *(random.uniform(0, 5) for _ in range(2)))
+        after = random.choice(passed) * DAY
+    return [*steps, Step(after, settings=_tuning(random))]
+
+
+def _tuning(random: Random) -> dict[str, Any]:
+    """Draw what must not matter to what comes."""
+    return {
+        "window_days": random.choice((0.3, 1, 1, 1.7, 6)),
+        "max_concurrent_requests": random.choice((1, 2, 4, 8, 16)),
+        "avaamo_requests_per_minute": _budget(random),
+        "kore_page_size": random.choice((2, 5, 20, 1000, 10_000)),
+        "kore_requests_per_minute": _budget(random),
+        "kore_requests_per_hour": 1_000_000,
+    }

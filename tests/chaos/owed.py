@@ -1,0 +1,129 @@
+"""What a run of the tap owes: from where to where it reads, and what must come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tests.chaos.history import bot_of_key
+from tests.chaos.truth import (
+    Bookmarks,
+    bookmark_at,
+    bookmarks,
+    bot_of,
+    midnight,
+    time_of,
+    zone,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.history import Bot, Key, Page, Run
+    from tests.chaos.plan import Plan
+
+_NEAR = timedelta(seconds=3)
+"""So near to the border of a page's window, a record may be of another one."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What a run owes."""
+
+    plan: Plan
+    run: Run
+
+    @cached_property
+    def bookmarks(self) -> Bookmarks:
+        """Up to where each bot had been read before."""
+        return bookmarks(self.plan, self.run.state)
+
+    def start(self, bot: Bot) -> datetime:
+        """From where a bot is read."""
+        start = self.plan.start
+        if bot in self.bookmarks:
+            start = max(start, self.bookmarks[bot] - self.plan.lookback)
+        if bot in self._since and self.plan.follows:
+            oldest = self.run.end - self.plan.follows_for
+            start = min(start, max(self._since[bot], oldest))
+        if bot[0] == "avaamo_usage":
+            return midnight(self.plan, start.astimezone(zone(self.plan)).date())
+        return start
+
+    def is_empty(self, bot: Bot) -> bool:
+        """Whether there is no time to read of a bot."""
+        return self.run.end <= self.start(bot)
+
+    def goal(self, bot: Bot) -> datetime | None:
+        """The bookmark that a bot has once all of it has been read."""
+        before = self.bookmarks.get(bot)
+        if self.is_empty(bot):
+            return before
+        end = bookmark_at(self.plan, bot[0], self.run.end)
+        return max(before or end, end)
+
+    def records(self, bot: Bot, end: datetime) -> Iterator[Key]:
+        """What a bot showed before an instant, from the run's beginning to its end.
+
+        What it shows later may come or not.
+        """
+        stream, start = bot[0], self.start(bot)
+        for key, record in self.run.before[stream].items():
+            if (
+                bot_of(stream, record) == bot[1]
+                and start <= time_of(stream, record) < end
+                and (stream, key) not in self.run.gone
+                and (stream != "kore_sessions" or self._is_asked_for(key))
+            ):
+                yield stream, key
+
+    def _is_asked_for(self, key: tuple[str, ...]) -> bool:
+        """Whether a session was of the kinds that are asked for all the time."""
+        run = self.run
+        return self.plan.asks_for(*run.kinds[key]) and self.plan.asks_for(
+            *run.kinds_after[key]
+        )
+
+    def served(self) -> Iterator[Key]:
+        """What was on a page that was sent, and left its list then.
+
+        The tap keeps what it has seen of a list that it reads again.
+        """
+        if self.plan.settings["kore_api"] == "account" or self.plan.filters:
+            return
+        for page in self.run.pages:
+            if page.total <= self.plan.bounds["reader.ROWS"]:
+                yield from self._gone(page)
+
+    def _gone(self, page: Page) -> Iterator[Key]:
+        for key, record in page.records:
+            start = max(page.asked.start + _NEAR, self.start(bot_of_key(key)))
+            end = min(page.asked.end - _NEAR, self.run.end)
+            if key in self.run.gone and start <= time_of(key[0], record) < end:
+                yield key
+
+    def must_fail(self, bot: Bot) -> bool:
+        """Whether every request for a bot was refused for good."""
+        return bool(self.run.asked[bot]) and any(
+            fault.is_certain and fault.concerns(*bot)
+            for fault in self.run.step.weather.faults
+        )
+
+    def may_fail(self, bot: Bot) -> bool:
+        """Whether a request for a bot may have been refused for good."""
+        faults = self.run.step.weather.faults
+        return any(fault.is_final and fault.concerns(*bot) for fault in faults)
+
+    @cached_property
+    def _since(self) -> dict[Bot, datetime]:
+        """From where sessions are read again, by bot: too many of them were open."""
+        found = (self.run.state or {}).get("bookmarks", {}).get("kore_sessions", {})
+        return {
+            ("kore_sessions", partition["context"]["bot_id"]): datetime.fromisoformat(
+                partition["open_since"]
+            )
+            for partition in found.get("partitions", ())
+            if "open_since" in partition
+        }

@@ -1,0 +1,153 @@
+"""What a seed stands for: a world, settings, and runs of the tap one after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.chaos.nemesis import Weather
+
+if TYPE_CHECKING:
+    from simulator import World
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+MOST_SKEW = HOUR
+"""How far the tap's clock may be off."""
+
+MARGIN = MOST_SKEW + HOUR
+
+FEW = 10
+"""More sessions of a bot than this may be open."""
+
+LATEST = 6 * HOUR
+"""How late a late record of the world may be."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of the tap.
+
+    Attributes:
+        after: The time from the end of the run before to the beginning of this one.
+        unit: Its beginning is a whole number of these.
+        skew: How far the tap's clock is ahead of the vendor's.
+        forgets: So many states before it are forgotten.
+        settings: Those that are set anew for each run.
+        weather: What goes wrong.
+    """
+
+    after: timedelta
+    unit: timedelta = timedelta(milliseconds=1)
+    skew: timedelta = timedelta(0)
+    forgets: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    weather: Weather = field(default_factory=Weather)
+
+    def begin(self, world: World) -> datetime:
+        """Set a world's clock to where the run begins."""
+        past = datetime.fromtimestamp(world.now, UTC) - START + self.after
+        now = START - (-past // self.unit) * self.unit
+        world.now = now.timestamp()
+        return now
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a seed decides.
+
+    Attributes:
+        seed: The seed.
+        world: Arguments of the world.
+        options: Of the simulator.
+        settings: Of the tap, those of the vendors' connections left out.
+        bounds: Constants of the tap's modules, and what to set them to.
+        vendors: Those that are read.
+        is_real: Whether the tap is a process of its own, and so is what it writes to.
+        in_batches: Whether records come in files.
+        is_verbose: Whether the log has all that there is to tell.
+        steps: The runs; nothing goes wrong in the last one.
+    """
+
+    seed: int
+    world: dict[str, Any]
+    options: dict[str, Any]
+    settings: dict[str, Any]
+    bounds: dict[str, int]
+    vendors: tuple[str, ...]
+    is_real: bool
+    in_batches: bool
+    is_verbose: bool
+    steps: list[Step]
+
+    @property
+    def bots(self) -> dict[str, list[str]]:
+        """The bots of each stream that is read."""
+        agents, bots = list(self.world["agents"]), list(self.world["bots"])
+        avaamo = ("avaamo_sessions", "avaamo_messages", "avaamo_usage")
+        found = dict.fromkeys(avaamo, agents) if "avaamo" in self.vendors else {}
+        return found | ({"kore_sessions": bots} if "kore" in self.vendors else {})
+
+    @property
+    def all_bots(self) -> list[tuple[str, str]]:
+        """All of them, each with its stream."""
+        return [(stream, bot) for stream, bots in self.bots.items() for bot in bots]
+
+    @property
+    def start(self) -> datetime:
+        """The first instant to read."""
+        return datetime.fromisoformat(self.settings["start_date"])
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far a run steps back."""
+        return timedelta(hours=self.settings["lookback_hours"])
+
+    @property
+    def reaches_back(self) -> bool:
+        """Whether the lookback is long enough for all that comes late."""
+        return self.lookback >= LATEST + MARGIN
+
+    @property
+    def owes_late(self) -> bool:
+        """Whether all must have come in the end, whenever it appeared."""
+        return self.reaches_back or not self.world["late_fraction"]
+
+    @property
+    def follows(self) -> bool:
+        """Whether open sessions are asked for until they are closed."""
+        return bool(self.settings["kore_open_session_days"])
+
+    @property
+    def follows_for(self) -> timedelta:
+        """For how long."""
+        return timedelta(days=self.settings["kore_open_session_days"])
+
+    @property
+    def follows_few(self) -> bool:
+        """Whether some may be too many, so that their time is read again instead."""
+        return self.bounds["open_sessions.MOST"] < FEW
+
+    @property
+    def filters(self) -> bool:
+        """Whether only some sessions are asked for."""
+        names = {"kore_containment_types", "kore_session_type"}
+        return not names.isdisjoint(self.settings)
+
+    def asks_for(self, containment_type: str | None, session_type: str | None) -> bool:
+        """Whether sessions of these kinds are asked for; none is any."""
+        types = self.settings.get("kore_containment_types")
+        kind = self.settings.get("kore_session_type")
+        return (not types or containment_type in {None, *types}) and (
+            not kind or session_type in {None, kind}
+        )
+
+    def end(self, now: datetime, step: Step) -> datetime:
+        """Up to where a run reads that begins at an instant."""
+        end = now + step.skew
+        if "end_date" in self.settings:
+            end = min(end, datetime.fromisoformat(self.settings["end_date"]))
+        return end

@@ -1,0 +1,73 @@
+"""One run of the tap, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.chaos.here import run_here
+from tests.chaos.process import run_process
+from tests.chaos.quick import Start
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.chaos.vendors import Vendors
+
+
+def run_tap(vendors: Vendors, folder: Path) -> None:
+    """Run the tap as a plan has it; what comes of it is put down in the run."""
+    plan, step = vendors.plan, vendors.run.step
+    config, state = folder / "config.json", folder / "state.json"
+    config.write_text(json.dumps(_config(vendors, folder)))
+    state.write_text(json.dumps(vendors.run.state or {}))
+    start = Start(
+        ["--config", str(config), "--state", str(state)],
+        {"TAP_BOTSESSIONS_LOGLEVEL": "DEBUG" if plan.is_verbose else "INFO"},
+        # A token that is older than five minutes is refused.
+        ahead=max(step.skew.total_seconds(), -240),
+        bounds=plan.bounds,
+    )
+    if plan.is_real and step.weather.ending:
+        run_process(vendors, start, folder)
+    else:
+        run_here(vendors, start)
+
+
+def _config(vendors: Vendors, folder: Path) -> dict[str, Any]:
+    plan, run, url = vendors.plan, vendors.run, vendors.simulator.url
+    world, weather = vendors.simulator.world, run.step.weather
+    config = plan.settings | run.step.settings
+    config |= {
+        "end_date": run.end.isoformat(),
+        "max_retries": weather.retries,
+        "request_timeout_seconds": 0.4 if weather.is_silent else 30,
+    }
+    if "avaamo" in plan.vendors:
+        config |= {
+            "avaamo_base_url": url,
+            "avaamo_access_token": world.avaamo_token,
+            "avaamo_agent_ids": world.agents,
+        }
+    if "kore" in plan.vendors:
+        config |= {
+            "kore_base_url": url,
+            "kore_client_id": world.app.client_id,
+            "kore_client_secret": world.app.client_secret,
+            "kore_bot_ids": world.bots,
+            "kore_bot_credentials": [
+                {
+                    "bot_id": bot,
+                    "client_id": app.client_id,
+                    "client_secret": app.client_secret,
+                }
+                for bot, app in world.apps.items()
+            ],
+        }
+    if plan.in_batches:
+        config["batch_config"] = {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": folder.as_uri(), "prefix": f"run{run.number}-"},
+            "batch_size": 20,
+        }
+    return config

@@ -1,0 +1,192 @@
+"""Both vendors' side of the runs: what they show and serve, and what changes there."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from simulator import Rule
+from simulator.faults import hook
+from tap_botsessions.windows import Window
+from tests.chaos.history import Page, Run, bot_of_key, keyed
+from tests.chaos.nemesis import ENDPOINTS
+from tests.chaos.plan import MARGIN, START, Plan, Step
+from tests.chaos.truth import kinds, shaped, stream_of, time_of, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simulator import Simulator
+    from simulator.exchange import Call, Reply
+    from tests.chaos.history import Key, Record
+    from tests.chaos.nemesis import Change
+    from tests.chaos.truth import Kinds, Truth
+
+_STREAMS = {endpoint: stream for stream, endpoint in ENDPOINTS.items()}
+
+
+@dataclass
+class Vendors:
+    """Both vendors, as a plan has them.
+
+    Attributes:
+        plan: The plan.
+        simulator: Serves its world.
+        run: The run under way.
+    """
+
+    plan: Plan
+    simulator: Simulator
+    run: Run = field(init=False)
+    _rules: list[tuple[str, Rule]] = field(init=False)
+    _changes: list[Change] = field(init=False)
+
+    def begin(self, number: int, step: Step, state: dict[str, Any] | None) -> Run:
+        """Prepare for a run: all that goes wrong at the vendors' is set up."""
+        now = step.begin(self.simulator.world)
+        end = self.plan.end(now, step)
+        self.run = Run(
+            number, step, state, now, end, self.shown(max(now, end)), self.kinds()
+        )
+        self.run.tell(f"begins at {now:%F %T.%f}, to read up to {end:%F %T.%f}")
+        self._changes = list(step.weather.changes)
+        self._rules = [(fault.kind, fault.rule()) for fault in step.weather.faults]
+        self.simulator.faults.rules[:] = [rule for _, rule in self._rules]
+        self.simulator.faults.limits = step.weather.limited()
+        self.simulator.requests.clear()
+        self.simulator.watch = self.watch
+        return self.run
+
+    def over(self) -> None:
+        """Put down what there is to see at the end of the run."""
+        self.simulator.watch = lambda *_: None
+        self.simulator.faults.rules.clear()
+        self.run.counts["requests"] = len(self.simulator.requests)
+        for kind, rule in self._rules:
+            self.run.counts[f"fault: {kind}"] += rule.fired
+        self.run.kinds_after = self.kinds()
+        self.run.tell(f"ends with {self.run.code}")
+
+    def at_request(self, number: int, act: Callable[[], object]) -> None:
+        """Have something done before a request of the run is answered, from 1."""
+        self.simulator.faults.rules.insert(0, Rule(hook(act), nth=number))
+
+    def shown(self, end: datetime) -> Truth:
+        """What the vendors show now, before an instant."""
+        return truth(self.plan, self.simulator.world, end)
+
+    def kinds(self) -> Kinds:
+        """Of what kind each session is now."""
+        return kinds(self.plan, self.simulator.world)
+
+    def watch(self, call: Call, reply: Reply) -> None:
+        """Put down what is sent, and have happen what is due then."""
+        try:
+            is_midway = self._served(call, reply)
+            for change in list(self._changes):
+                is_due = self.run.asked.total() >= change.after
+                if is_due and (is_midway or not change.is_midway):
+                    self._changes.remove(change)
+                    self._happen(change)
+        except Exception:  # noqa: BLE001 -- the server would answer with 500
+            self.run.log += traceback.format_exc()
+
+    def _served(self, call: Call, reply: Reply) -> bool:
+        """Put down what is sent, and tell whether it is a part of a list."""
+        run, stream = self.run, _STREAMS[call.vendor, call.endpoint]
+        run.asked[stream, call.bot or ""] += 1
+        records = keyed(self._records(stream, call, reply))
+        for key, record in records:
+            run.served[key].append(record)
+        asked, total = _window(stream, call), _total(reply)
+        if records and asked and reply.is_whole:
+            run.pages.append(Page(asked, total, records))
+        told = f"{len(records)} of {total}{'' if reply.is_whole else ', torn'}"
+        run.tell(f"{stream} {_told(call)}: {reply.status}, {told}")
+        return reply.is_whole and 0 < len(records) < total
+
+    def _records(
+        self, stream: str, call: Call, reply: Reply
+    ) -> Iterator[tuple[str, Record]]:
+        """The records that an answer makes."""
+        body = reply.body if isinstance(reply.body, dict) else {}
+        raws = body.get("entries") or body.get("sessions") or []
+        if "aggregate_stats" in body:
+            raws = [body]
+        if isinstance(raws, list):
+            for raw in raws:
+                bot = raw.get("botId") or call.bot or ""
+                yield stream, shaped(self.plan, stream, bot, raw)
+
+    def _happen(self, change: Change) -> None:
+        """Have something change."""
+        random = Random(change.seed)
+        self.run.counts[f"change: {change.kind}"] += 1
+        pages = self.run.pages
+        key, record = random.choice(pages[-1].records) if pages else (None, {})
+        if change.kind == "clock":
+            hours = random.choice((0.2, 1, 5, 30))
+            self.simulator.world.now += hours * 3600
+            self.run.tell(f"{hours} hours pass")
+        elif change.kind == "late":
+            self._add(random, key, record)
+        elif key:
+            self._remove(key, record)
+
+    def _remove(self, key: Key, record: Record) -> None:
+        """Have a record that has just been served leave its list."""
+        stream, bot = bot_of_key(key)
+        at = time_of(stream, record)
+        try:
+            raw = self.simulator.world.remove(stream_of(stream), bot, at)
+        except KeyError:
+            return  # it has left before
+        [(gone, _)] = keyed([(stream, shaped(self.plan, stream, bot, raw))])
+        self.run.gone.add(gone)
+        self.run.tell(f"{gone} leaves its list")
+
+    def _add(self, random: Random, key: Key | None, record: Record) -> None:
+        """Have a record come late, if possible near one that has just been served."""
+        at = self.run.now - random.random() * (self.plan.lookback - MARGIN)
+        if key:
+            stream, bot = bot_of_key(key)
+            near = timedelta(seconds=random.uniform(-300, 300))
+            at = max(at, time_of(stream, record) + near)
+        else:
+            stream = random.choice(
+                [name for name in self.plan.bots if "usage" not in name]
+            )
+            bot = random.choice(self.plan.bots[stream])
+        at = max(min(at, self.run.now - timedelta(seconds=1)), START)
+        self.simulator.world.add_late(stream_of(stream), bot, at)
+        self.run.tell(f"{stream} {bot} has a late record of {at:%F %T.%f}")
+
+
+def _window(stream: str, call: Call) -> Window | None:
+    """The window that a request for a page of a list asks for."""
+    if stream == "kore_sessions":
+        ends = [call.body[name] for name in ("dateFrom", "dateTo") if name in call.body]
+        return Window(*map(datetime.fromisoformat, ends)) if ends else None
+    if stream == "avaamo_usage":
+        return None
+    start, end = call.params["from_timetoken"], call.params["to_timetoken"]
+    if len(start) > len("1772323200"):
+        return None  # in another unit than the simulator's
+    return Window(*(datetime.fromtimestamp(int(token), UTC) for token in (start, end)))
+
+
+def _total(reply: Reply) -> int:
+    body = reply.body if isinstance(reply.body, dict) else {}
+    return int(body.get("total_entries") or body.get("total") or 0)
+
+
+def _told(call: Call) -> str:
+    """A request in a few words."""
+    asked = call.params | (call.body if call.vendor == "kore" else {})
+    names = asked.keys() - {"per_page", "utc_offset", "to_date", "limit"}
+    return " ".join(
+        [call.bot or "", *(f"{name}={asked[name]}" for name in sorted(names))]
+    )

@@ -1,0 +1,281 @@
+"""The chaos test finds nothing in the tap, and finds the bugs that are put into it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typing_extensions import override
+
+from tap_botsessions import reader
+from tap_botsessions.ahead import ReadAhead
+from tap_botsessions.errors import BotError
+from tap_botsessions.open_sessions import OpenSessions
+from tap_botsessions.output import PieceWriter
+from tap_botsessions.reader import Taken
+from tap_botsessions.stream import BotStream
+from tap_botsessions.transport import Transport
+from tap_botsessions.windows import Window
+from tests.chaos.draw import draw
+from tests.chaos.many import in_processes
+from tests.chaos.target import MessageError, read
+from tests.chaos.trial import Report, run_seed
+from tests.docs import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from datetime import datetime
+
+    import requests
+
+    from tap_botsessions.reader import Fetch, Listing, Page, Seen
+
+SEEDS = range(300)
+
+ENOUGH = range(100)
+"""Seeds among which each of the bugs below is found."""
+
+
+def test_no_seed_fails() -> None:
+    failed = [report.told() for report in in_processes(run_seed, SEEDS) if report.wrong]
+    assert not failed, "\n\n".join(failed)
+
+
+def test_a_seed_stands_for_one_plan() -> None:
+    assert draw(7) == draw(7)
+    assert draw(7) != draw(8)
+
+
+# Bugs that are put in, each with words of how it is found.
+
+Patch = pytest.MonkeyPatch
+FINDINGS: dict[str, str] = {}
+BUGS: dict[str, Callable[[Patch], None]] = {}
+
+
+def found_by(
+    words: str,
+) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """Add a bug, and how it is found."""
+
+    def add(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        BUGS[plant.__name__], FINDINGS[plant.__name__] = plant, words
+        return plant
+
+    return add
+
+
+@found_by("a state says that .* records have not come")
+def a_checkpoint_before_its_rows(patch: Patch) -> None:
+    def hasty(self: BotStream, _: object) -> Iterator[Sequence[dict[str, Any]]]:
+        with ReadAhead(
+            self._jobs(self.bots),
+            workers=self.config["max_concurrent_requests"],
+            retries=self.config["max_retries"],
+            heed=self.tap.ending.heed,
+        ) as ahead:
+            for bot, outcome in ahead:
+                if isinstance(outcome, BotError):
+                    self._fail(bot, outcome)
+                else:
+                    rows = self.to_emit(bot, outcome)
+                    self._checkpoint(bot, outcome)
+                    yield [row.record for row in rows]
+
+    patch.setattr(BotStream, "_read", hasty)
+
+
+@found_by("a state says that .* records have not come")
+def a_page_skipped(patch: Patch) -> None:
+    """The last page of a list, and the count is made to fit."""
+    whole = getattr_static(reader, "_read_pages")
+
+    def hasty(
+        listing: Listing, max_rows: int
+    ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
+        pages = yield from whole(listing, max_rows)
+        pages = pages[:-1] or pages
+        total = sum(page.received for page in pages)
+        return [page._replace(total=total) for page in pages]
+
+    patch.setattr(reader, "_read_pages", hasty)
+
+
+@found_by("was served and left its list, and has not come")
+def a_union_not_kept(patch: Patch) -> None:
+    """Of a list that is read again, only what the last attempt saw is kept."""
+    whole = getattr_static(reader, "_take_list")
+
+    class Last(dict[Any, Any]):
+        @override
+        def update(self, *rows: Any, **more: Any) -> None:
+            self.clear()
+            super().update(*rows, **more)
+
+    def forgetful(
+        listing: Listing, union: Seen, max_rows: int
+    ) -> Generator[Sequence[Fetch], Sequence[Page], Any]:
+        last = Last()
+        taken = yield from whole(listing, last, max_rows)
+        union.update(last)
+        return taken
+
+    patch.setattr(reader, "_take_list", forgetful)
+
+
+@found_by("a state says that .* records have not come")
+def a_list_that_moved_taken_for_whole(patch: Patch) -> None:
+    patch.setattr(reader, "_flaw", lambda *_, **__: None)
+
+
+@found_by("a state says that .* records have not come")
+def a_border_left_out(patch: Patch) -> None:
+    def contains(self: Window, instant: datetime) -> bool:
+        return self.start < instant < self.end
+
+    patch.setattr(Window, "__contains__", contains)
+
+
+@found_by("is {.*'session_status': 'active'.*}, not {")
+def open_sessions_forgotten(patch: Patch) -> None:
+    patch.setattr(OpenSessions, "ids", lambda *_, **__: [])
+
+
+@found_by("records have not come|is missing")
+def the_lookback_forgotten(patch: Patch) -> None:
+    patch.setattr(
+        "tap_botsessions.stream.starting_point",
+        lambda start, bookmark, _: bookmark or start,
+    )
+
+
+@found_by("a state says that .* records have not come")
+def a_bot_that_failed_moves_on(patch: Patch) -> None:
+    fail = getattr_static(BotStream, "_fail")
+
+    def move_on(self: BotStream, bot: str, error: BotError) -> None:
+        fail(self, bot, error)
+        self._checkpoint(bot, Taken(self.span(bot), []))
+
+    patch.setattr(BotStream, "_fail", move_on)
+
+
+@found_by(r"\d+ bots failed, and the exit code is 0")
+def a_failure_hidden(patch: Patch) -> None:
+    fail = getattr_static(BotStream, "_fail")
+
+    def hide(self: BotStream, bot: str, error: BotError) -> None:
+        fail(self, bot, error)
+        self.failures.clear()
+
+    patch.setattr(BotStream, "_fail", hide)
+
+
+@found_by("came 2 times")
+def a_record_twice(patch: Patch) -> None:
+    patch.setattr(
+        BotStream, "to_emit", lambda _, __, taken: taken.rows + taken.rows[-1:]
+    )
+
+
+@found_by("signal 15 cut a line|signal 2 cut a line|the last line is not whole|no JSON")
+def a_line_cut(patch: Patch) -> None:
+    """The end of what is pending is not written."""
+    flush = PieceWriter.flush
+
+    def cut(self: PieceWriter) -> None:
+        del self._pending[-1:]
+        flush(self)
+
+    patch.setattr(PieceWriter, "flush", cut)
+
+
+@found_by("it tells the secret")
+def a_secret_told(patch: Patch) -> None:
+    patch.setattr(Transport, "_redacted", lambda _, text: text)
+
+
+@found_by("it tells the message")
+def a_body_told(patch: Patch) -> None:
+    def tell(_: Transport, response: requests.Response) -> str:
+        return re.sub(r"simulated\S*|eyJ\S*|[\w./+=-]{24,}", "", response.text)
+
+    patch.setattr(Transport, "_vendor_message", tell)
+
+
+def hunt(bug: str) -> tuple[str, Report]:
+    """Run seeds until one finds a bug; the report of the last one."""
+    with pytest.MonkeyPatch.context() as patch:
+        BUGS[bug](patch)
+        for seed in ENOUGH:
+            report = run_seed(seed)
+            if report.wrong:
+                break
+    return bug, report
+
+
+@pytest.fixture(scope="module")
+def findings() -> dict[str, Report]:
+    """What was found, by bug; the same seeds without the bugs find nothing."""
+    return dict(in_processes(hunt, BUGS))
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_that_is_put_in_is_found(findings: dict[str, Report], bug: str) -> None:
+    wrong = "\n".join(findings[bug].wrong)
+    assert re.search(FINDINGS[bug], wrong), wrong
+
+
+# Its parts.
+
+
+def test_a_seed_that_fails_tells_how_to_replay_it() -> None:
+    report = Report(7, ["lost"], [f"event {number}" for number in range(100)])
+    first, *lines = report.told(lines=2).splitlines()
+    assert first == "uv run -m tests.chaos --seed 7"
+    assert lines == ["  wrong: lost", "  event 98", "  event 99"]
+
+
+def test_the_command_tries_seeds_and_sums_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos", "--first", "3", "--seeds", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 seeds, 0 failed" in done.stdout
+    assert re.search(r"^ +[\d,]+  requests$", done.stdout, re.MULTILINE)
+
+
+SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{},"key_properties":["id"]}\n'
+RECORD = b'{"type":"RECORD","stream":"s","record":{"id":1}}\n'
+STATE = b'{"type":"STATE","value":{"bookmarks":{}}}\n'
+
+
+def test_a_target_keeps_what_came_before_a_state() -> None:
+    found = read(SCHEMA + RECORD + STATE + RECORD + RECORD + STATE[:-1])
+    assert [len(commit.records) for commit in found.commits] == [1]
+    assert len(found.tail) == 2
+    assert found.is_torn
+    assert b"\n".join(found.others) + b"\n" == SCHEMA + STATE
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        RECORD,
+        SCHEMA + RECORD.replace(b"1", b"null"),
+        SCHEMA + b"{}\n",
+        SCHEMA + b'{"type":"RECORD"\n',
+        SCHEMA + RECORD[:-1] + RECORD,
+    ],
+)
+def test_a_target_refuses_what_no_target_takes(output: bytes) -> None:
+    with pytest.raises(MessageError):
+        read(output)
