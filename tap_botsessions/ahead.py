@@ -39,7 +39,7 @@ ROWS_AHEAD = 6_000
 """Rows that may be held before only what can be handed out next is read on."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds: a vendor that asks for a longer pause than this is not waited for."""
+"""Seconds: for a longer pause than this a vendor is not waited for in a sync."""
 
 _LONGEST_BACKOFF = 60.0
 _TICK = 0.2
@@ -140,6 +140,7 @@ class ReadAhead:
         workers: int,
         retries: int,
         heed: Callable[[], None] = lambda: None,
+        patience: float = LONGEST_WAIT,
     ) -> None:
         """Prepare to read.
 
@@ -148,11 +149,13 @@ class ReadAhead:
             workers: Requests in flight at most.
             retries: How often one request is repeated.
             heed: Called again and again, also while there is nothing to do.
+            patience: Seconds: for a longer pause than this a vendor is not waited for.
         """
         self._lanes = [lane for job in jobs if (lane := _lane(job)).tasks]
         self._workers = workers
         self._retries = retries
         self._heed = heed
+        self._patience = patience
         self._under_way: list[_Task] = []
         self._in_flight = 0
         self._held = 0
@@ -330,7 +333,7 @@ class ReadAhead:
         call.attempts += 1
         budget = call.fetch.budget
         # Nobody is to wait for what is too long to be waited for.
-        if error.limit is not None and (error.wait or 0) <= LONGEST_WAIT:
+        if error.limit is not None and (error.wait or 0) <= self._patience:
             wait = budget.pause(error.limit, error.wait)
         elif error.wait is not None:
             wait = error.wait
@@ -342,8 +345,11 @@ class ReadAhead:
                 f"max_retries or request_timeout_seconds"
             )
             self._give_up(call.task, UnavailableError(msg))
-        elif wait > LONGEST_WAIT:
-            msg = f"{error}, and asks to wait for {wait / 3600:.1f} hours"
+        elif wait > self._patience:
+            pause = (
+                f"{wait / 3600:.1f} hours" if wait > LONGEST_WAIT else f"{wait:.0f} s"
+            )
+            msg = f"{error}, and asks to wait for {pause}"
             self._give_up(call.task, UnavailableError(msg))
         else:
             call.due = time.monotonic() + wait

@@ -17,8 +17,8 @@ from requests.auth import AuthBase
 from typing_extensions import override
 
 from tap_botsessions.budget import Budget
-from tap_botsessions.errors import IncompleteError
-from tap_botsessions.reader import Fetch, Page, Taken, hold_to, take
+from tap_botsessions.errors import AnswerError
+from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
 from tap_botsessions.records import (
     AS_IS,
     Columns,
@@ -83,9 +83,18 @@ class Account:
             timeout=config["request_timeout_seconds"],
             secrets=secrets(config),
             advice={
-                401: "check avaamo_access_token",
-                403: "check the user's permission on the agent, and the token",
-                404: "check the id in avaamo_agent_ids, and avaamo_base_url",
+                401: (
+                    "check avaamo_access_token (Settings > Users > the user > Access "
+                    "token)"
+                ),
+                403: (
+                    "check the user's permission on the agent (Settings > Users), and "
+                    "avaamo_access_token"
+                ),
+                404: (
+                    "check the id in avaamo_agent_ids (it is in the agent's URL), and "
+                    "avaamo_base_url"
+                ),
             },
             ca_bundle=config.get("ca_bundle"),
         )
@@ -111,6 +120,11 @@ class AvaamoStream(BotStream):
         super().__init__(tap, agent_ids(tap.config), failures)
         self.account = account
 
+    @property
+    @override
+    def transport(self) -> Transport:
+        return self.account.transport
+
     def fetch(
         self,
         agent: str,
@@ -133,6 +147,8 @@ class AvaamoListStream(AvaamoStream):
     """
 
     replication_key = "timetoken"
+    page_size_setting = "avaamo_page_size"
+    margin = timedelta(seconds=1)
     columns: ClassVar[Columns]
     identity: ClassVar[str]
 
@@ -146,11 +162,24 @@ class AvaamoListStream(AvaamoStream):
         def read(unit: int) -> Reading:
             return take(lambda part: [_Entries(self, bot, part, unit)], window, seen)
 
+        return self._settled(bot, read, self.span(bot))
+
+    @override
+    def probe(self, bot: str, window: Window) -> Reading:
+        def read(unit: int) -> Reading:
+            return first_page(_Entries(self, bot, window, unit), window)
+
+        return self._settled(bot, read, window)
+
+    def _settled(
+        self, bot: str, read: Callable[[int], Reading], span: Window
+    ) -> Reading:
+        """Read in the server's unit of time, which a span may show."""
+
         def ask(part: Window, unit: int) -> Fetch:
             return _Entries(self, bot, part, unit).fetch(1)
 
-        tokens = self.account.time_tokens
-        return tokens.settle(self.what(bot), self.span(bot), read, ask)
+        return self.account.time_tokens.settle(self.what(bot), span, read, ask)
 
     @override
     def job(self, bot: str) -> Job:
@@ -358,6 +387,6 @@ class AvaamoUsage(AvaamoStream):
                 f"asked for {day}, the server told of a day that begins at "
                 f"{record['start_time']}; check avaamo_utc_offset"
             )
-            raise IncompleteError(msg)
+            raise AnswerError(msg)
         row = Row((record["date"],), start, record)
         return Page([row], received=1, total=1, more=False, following=1)

@@ -78,6 +78,12 @@ class MapError(BotError):
     failure_type: ClassVar[FailureType] = "config_error"
 
 
+class AnswerError(BotError):
+    """The vendor answered another question; the message says what to check."""
+
+    failure_type = "config_error"
+
+
 class BookmarkError(BotError):
     """The state holds a bookmark that is no instant."""
 

@@ -22,7 +22,7 @@ from typing_extensions import override
 from tap_botsessions.budget import Budget
 from tap_botsessions.errors import IncompleteError
 from tap_botsessions.open_sessions import OpenSessions
-from tap_botsessions.reader import Fetch, Page, Taken, hold_to, take
+from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
 from tap_botsessions.records import (
     Columns,
     Row,
@@ -118,9 +118,13 @@ class Host:
             advice={
                 401: (
                     "check kore_client_id, kore_client_secret, the bot's id, and that "
-                    "the app has the scope Bot Sessions and is published"
+                    "the app has the scope Bot Sessions and is published (App Settings "
+                    "> Dev Tools > API Scope)"
                 ),
-                403: "check that the app has the scope Bot Sessions",
+                403: (
+                    "check that the app has the scope Bot Sessions (App Settings > Dev "
+                    "Tools > API Scope)"
+                ),
                 404: "check kore_base_url and kore_api",
             },
             # The API answers 400 to valid requests at times.
@@ -153,6 +157,8 @@ class KoreSessions(BotStream):
     bot_key = "bot_id"
     primary_keys = ("bot_id", "session_id")
     replication_key = "start_time"
+    page_size_setting = "kore_page_size"
+    margin = timedelta(milliseconds=1)
     # The legacy page has the first seven only, with session_lang as a string, and
     # isDeveloper is documented as 0 or 1, but served as a boolean.
     columns: ClassVar[Columns] = {
@@ -182,6 +188,15 @@ class KoreSessions(BotStream):
     def types(self) -> Sequence[str]:
         """The containment types that are asked for; all of them if there are none."""
         return self.config.get("kore_containment_types") or ()
+
+    @property
+    @override
+    def transport(self) -> Transport:
+        return self.host.transport
+
+    @override
+    def probe(self, bot: str, window: Window) -> Reading:
+        return first_page(_Sessions(self, bot, window, self._lists[0]), window)
 
     @override
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:

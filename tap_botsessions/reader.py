@@ -293,6 +293,12 @@ def _flaw(pages: Sequence[Page], *, is_torn: bool) -> _Flaw | None:
     return None
 
 
+def first_page(listing: Listing, window: Window) -> Reading:
+    """Ask for the first page of a list, and no more."""
+    [page] = yield [listing.fetch(listing.first)]
+    return Taken(window, page.rows, expected=page.total, received=page.received)
+
+
 def hold_to(window: Window, rows: Iterable[Row]) -> None:
     """Hold rows against the range that was asked for.
 

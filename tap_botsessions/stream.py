@@ -20,7 +20,6 @@ from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.errors import BookmarkError, BotError, MapError, RecordError
 from tap_botsessions.output import PieceWriter
 from tap_botsessions.personal import Personal
-from tap_botsessions.reader import Taken
 from tap_botsessions.settings import given
 from tap_botsessions.windows import (
     Window,
@@ -35,9 +34,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_botsessions.reader import Reading, Seen
+    from tap_botsessions.reader import Reading, Seen, Taken
     from tap_botsessions.records import Row
     from tap_botsessions.tap import TapBotsessions
+    from tap_botsessions.transport import Transport
 
 SCHEMAS: SchemaDirectory = SchemaDirectory(resources.files(__package__) / "schemas")
 
@@ -65,12 +65,16 @@ class BotStream(Stream):
 
     Attributes:
         bot_key: The column that holds the bot's id, and the key of its state.
+        page_size_setting: The setting that says how many records a page has.
+        margin: How much earlier than at its start a list of a window is asked for.
         bots: The ids of the bots to read.
         failures: Where the bots that failed are put down.
         personal: Protects the personal data of its records.
     """
 
     bot_key: ClassVar[str]
+    page_size_setting: ClassVar[str]
+    margin: ClassVar[timedelta]
 
     # The columns' conversions have typed the records already.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
@@ -92,6 +96,11 @@ class BotStream(Stream):
         self.failures = failures
         self.run_start = datetime.fromtimestamp(tap.initialized_at // 1000, UTC)
 
+    @property
+    @abstractmethod
+    def transport(self) -> Transport:
+        """What the stream's requests are made by."""
+
     @abstractmethod
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:
         """Read a window of a bot whole, or a leading part of it."""
@@ -109,10 +118,8 @@ class BotStream(Stream):
         return parse_instant(value)
 
     def probe(self, bot: str, window: Window) -> Reading:
-        """Ask for the first page of a window of a bot, and no more."""
-        [first, *_] = next(self.take(bot, window, {}))
-        [page] = yield [first]
-        return Taken(window, page.rows)
+        """Ask for the first page of a window, whose rows are left in their order."""
+        raise NotImplementedError
 
     def spans(self, span: Window) -> Iterable[Window]:
         """The ranges that a range is read in, at the least."""
@@ -158,10 +165,14 @@ class BotStream(Stream):
             self.bookmark(self.context_of(bot)),
             timedelta(hours=self.config["lookback_hours"]),
         )
-        end = self.run_start
+        return Window(start, max(start, self.end))
+
+    @property
+    def end(self) -> datetime:
+        """The instant up to which this run reads."""
         if given(self.config, "end_date"):
-            end = min(end, parse_instant(self.config["end_date"]))
-        return Window(start, max(start, end))
+            return min(self.run_start, parse_instant(self.config["end_date"]))
+        return self.run_start
 
     def bookmark(self, context: Context) -> datetime | None:
         """The instant up to which a bot has been read, if there is one.

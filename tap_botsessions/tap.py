@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
 from singer_sdk.exceptions import (
@@ -96,6 +96,7 @@ class TapBotsessions(CheckedTap):
         *,
         about: bool = False,
         about_format: str | None = None,
+        check: bool = False,
         config: Any = None,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
@@ -111,6 +112,8 @@ class TapBotsessions(CheckedTap):
             catalog=read_catalog(catalog),
             parse_env_config=config.parse_env,
         )
+        if check:
+            tap.check(about_format)
         tap.sync()
         for line in tap.summary():
             cls.logger.error("incomplete: %s", line)
@@ -131,6 +134,17 @@ class TapBotsessions(CheckedTap):
         self._is_syncing = True
         yield
         self._is_syncing = False
+
+    def check(self, form: str | None) -> NoReturn:
+        """Print whether each bot can be read; the exit code is 0 if all can."""
+        # The libraries for people take a while to load, and a sync needs none of them.
+        from tap_botsessions.check import check  # noqa: PLC0415 -- see above
+        from tap_botsessions.check_report import CheckReport  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports import show  # noqa: PLC0415 -- as well
+
+        report = CheckReport(check(self))
+        show(report, form)
+        sys.exit(0 if report.is_well else 1)
 
     def try_out(self) -> None:
         """Emit each stream's schema and one record.
@@ -194,6 +208,21 @@ class TapBotsessions(CheckedTap):
         if not self._is_syncing:
             die_of(signum)
         self.ending.request(signum)
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--check"],
+                is_flag=True,
+                help="Ask for each bot whether it can be read, and sync nothing.",
+            )
+        )
+        [form] = [each for each in command.params if each.name == "about_format"]
+        form.help = "The form of what --about and --check print."
+        return command
 
     @classmethod
     @override

@@ -56,6 +56,7 @@ class Transport:
         advice: What to check where a status is final.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
         ca_bundle: A file of the authorities to trust instead of the public ones.
+        listeners: Called with each answer, by the thread that it came to.
     """
 
     base_url: str
@@ -65,6 +66,7 @@ class Transport:
     advice: Mapping[int, str]
     retried: frozenset[int] = frozenset()
     ca_bundle: str | None = None
+    listeners: list[Callable[[requests.Response], object]] = field(default_factory=list)
     _sessions: list[requests.Session] = field(default_factory=list, init=False)
 
     def send(self, request: Request, parse: Callable[[Any], T]) -> T:
@@ -80,6 +82,8 @@ class Transport:
             RequestError: The request was refused.
         """
         response = self._answer(request)
+        for listener in self.listeners:
+            listener(response)
         if not response.ok or response.is_redirect:
             raise self._refusal(response)
         try:

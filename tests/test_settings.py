@@ -13,10 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import dotenv
 import hypothesis
 import pytest
-import requests
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
@@ -888,7 +888,7 @@ EVERY: dict[str, Any] = {
     "request_timeout_seconds": 7.5,
     "max_retries": 0,
     "user_agent": 'it\'s "mine" # all of it',
-    "ca_bundle": requests.certs.where(),
+    "ca_bundle": certifi.where(),
     "avaamo_utc_offset": -18_000,
     "avaamo_page_size": 20,
     "avaamo_requests_per_minute": 10,

@@ -92,9 +92,15 @@ def singer_state(
 
 def _airbyte_schema(schema: dict[str, Any]) -> dict[str, Any]:
     properties = {
-        name: {**field, "airbyte_type": "timestamp_with_timezone"}
-        if field.get("format") == "date-time"
-        else field
-        for name, field in schema["properties"].items()
+        name: _airbyte_field(field) for name, field in schema["properties"].items()
     }
     return {"type": "object", "properties": properties}
+
+
+def _airbyte_field(field: dict[str, Any]) -> dict[str, Any]:
+    """A field as Airbyte's destinations take it: they have no column for two types."""
+    if field.get("format") == "date-time":
+        return {**field, "airbyte_type": "timestamp_with_timezone"}
+    if {"array", "object"} <= set(field["type"]):
+        return {**field, "type": [kind for kind in field["type"] if kind != "object"]}
+    return field

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from tap_botsessions.airbyte.catalog import catalog, select, singer_state, wanted_by
 from tap_botsessions.airbyte.spec import spec
-from tap_botsessions.check import check
+from tap_botsessions.check import failures
 from tap_botsessions.settings import SCHEMA, secrets
 from tap_botsessions.stream import BotStream
 from tap_botsessions.tap import TapBotsessions
@@ -51,11 +51,7 @@ class Source:
         except SettingsError as error:
             message = str(error)
         else:
-            streams = [
-                each for each in _streams(tap) if each.name.endswith("_sessions")
-            ]
-            failures = check(streams, tap.config["max_concurrent_requests"])
-            message = _told(list(failures))
+            message = _told(list(failures(tap)))
         status = {"status": "FAILED" if message else "SUCCEEDED"}
         if message:
             status["message"] = self._writer.masked(message)
