@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from simulator import Simulator, World
 from tap_botsessions.output import PieceWriter
@@ -94,6 +96,23 @@ def test_the_quicker_way_writes_what_the_sdk_would(
     )
     TapBotsessions(config=config_for(served)).sync_all()
     assert sum(written) == len(slow.all_records)
+
+
+class Narrow(BytesIO):
+    """A file without a buffer, as standard output is under PYTHONUNBUFFERED."""
+
+    @override
+    def write(self, content: Any) -> int:
+        return super().write(content[:7])
+
+
+def test_a_file_that_takes_a_part_at_a_time_gets_all_of_it() -> None:
+    file = Narrow()
+    writer = PieceWriter(file)
+    writer.write_records("kore_sessions", [{"n": n} for n in range(50)])
+    writer.flush()
+    records = [json.loads(line)["record"] for line in file.getvalue().splitlines()]
+    assert records == [{"n": n} for n in range(50)]
 
 
 def test_a_stream_and_a_field_that_are_not_selected_stay_away(
