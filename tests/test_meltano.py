@@ -295,7 +295,7 @@ def bots(project: Project, state_id: str) -> set[str]:
     streams = bookmarks(project, state_id)
     return {
         bot
-        for stream in STREAMS
+        for stream in streams.keys() & STREAMS
         for partition in streams[stream]["partitions"]
         for bot in partition["context"].values()
     }
@@ -347,6 +347,8 @@ def test_the_commands_of_the_readme_run_as_they_stand_there(project: Project) ->
         if block != ADD:
             run_block(project, block)
     project.assert_whole()
+    for agent in project.simulator.world.agents:
+        assert bots(project, f"{STATE_ID}:{agent}") == {agent}
 
 
 [ADD] = [block for block in blocks("Meltano", "bash") if "meltano add" in block]
