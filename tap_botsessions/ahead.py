@@ -28,7 +28,7 @@ from tap_botsessions.reader import next_width
 from tap_botsessions.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
 
     from tap_botsessions.reader import Fetch, Page, Reading, Seen, Taken
@@ -57,14 +57,16 @@ class Job:
         first: What to read before the windows, if anything.
         settles: Whether nothing else is begun before the first of it is over, since
             that may settle how the rest is read.
+        asked: Called for each request, with how many attempts at it have failed.
     """
 
     bot: str
     take: Callable[[Window, Seen], Reading]
-    spans: Iterable[Window]
+    spans: Sequence[Window]
     widest: timedelta
     first: Reading | None = None
     settles: bool = False
+    asked: Callable[[int], None] = lambda _attempts: None
 
 
 @dataclass(eq=False)
@@ -225,6 +227,7 @@ class ReadAhead:
             if call is not None:
                 self._in_flight += 1
                 call.task.requests += 1
+                call.task.lane.job.asked(call.attempts)
                 self._executor.submit(self._work, call)
             elif not self._begin_one():
                 return

@@ -125,6 +125,10 @@ class AvaamoStream(BotStream):
     def transport(self) -> Transport:
         return self.account.transport
 
+    @override
+    def budget(self, bot: str) -> Budget:
+        return self.account.budget
+
     def fetch(
         self,
         agent: str,
@@ -135,7 +139,7 @@ class AvaamoStream(BotStream):
         path = f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}"
         request = Request("GET", path, self.account.token, params)
         send = partial(self.account.transport.send, request, parse)
-        return Fetch(send, self.account.budget, self.what(agent))
+        return Fetch(send, self.budget(agent), self.what(agent))
 
 
 class AvaamoListStream(AvaamoStream):

@@ -21,14 +21,17 @@ _MARGIN = 1000
 class Budget:
     """The requests of one bot or account, over rolling minutes and hours.
 
-    A budget is no lock: it is used by one thread.
+    A budget is no lock: it is used by one thread. Others may look at it.
+
+    Attributes:
+        what: Whose budget it is.
     """
 
     def __init__(self, what: str, per_minute: int, per_hour: int | None = None) -> None:
         """Set up the rates.
 
         Args:
-            what: Whose budget it is, for messages.
+            what: Whose budget it is.
             per_minute: Requests in any 60 seconds.
             per_hour: Requests in any 60 minutes, if that is limited too.
         """
@@ -39,10 +42,15 @@ class Budget:
             most = per_minute * (Duration.HOUR + _MARGIN) // minute.interval
             hour = Rate(min(per_hour, most), Duration.HOUR + _MARGIN)
             rates = [minute, hour] if per_hour > per_minute else [hour]
-        self._what = what
+        self.what = what
         self._bucket = InMemoryBucket(rates)
         self._blocked_until = 0.0
         self._told = False
+
+    @property
+    def wait(self) -> float:
+        """Seconds for which no request may be made, as far as is known."""
+        return max(self._blocked_until - time.monotonic(), 0.0)
 
     def take(self) -> float:
         """Take a place for one request.
@@ -51,8 +59,7 @@ class Budget:
             0 if the request may be made now, else the seconds to wait before asking
             again; no place is taken then.
         """
-        wait = self._blocked_until - time.monotonic()
-        if wait > 0:
+        if (wait := self.wait) > 0:
             return wait
         now = _milliseconds()
         self._bucket.leak(now)
@@ -63,7 +70,7 @@ class Budget:
         self._blocked_until = time.monotonic() + wait
         level = logging.DEBUG if self._told else logging.INFO
         logger.log(
-            level, "%s: waiting %.0f s for the budget of requests", self._what, wait
+            level, "%s: waiting %.0f s for the budget of requests", self.what, wait
         )
         self._told = True
         return wait

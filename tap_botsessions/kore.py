@@ -195,6 +195,10 @@ class KoreSessions(BotStream):
         return self.host.transport
 
     @override
+    def budget(self, bot: str) -> Budget:
+        return self.host.budgets[bot]
+
+    @override
     def probe(self, bot: str, window: Window) -> Reading:
         return first_page(_Sessions(self, bot, window, self._lists[0]), window)
 
@@ -297,7 +301,7 @@ class KoreSessions(BotStream):
         params = {"containmentType": containment_type} if containment_type else {}
         request = Request("POST", path, self.host.tokens[bot], params, body)
         send = partial(self.host.transport.send, request, parse)
-        return Fetch(send, self.host.budgets[bot], self.what(bot))
+        return Fetch(send, self.budget(bot), self.what(bot))
 
     def rows(self, bot: str, sessions: Sequence[Mapping[str, Any]]) -> list[Row]:
         """The rows that sessions make; the account's API serves other bots' too."""

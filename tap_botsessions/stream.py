@@ -20,7 +20,9 @@ from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.errors import BookmarkError, BotError, MapError, RecordError
 from tap_botsessions.output import PieceWriter
 from tap_botsessions.personal import Personal
+from tap_botsessions.progress import StreamProgress
 from tap_botsessions.settings import given
+from tap_botsessions.summaries import Summaries
 from tap_botsessions.windows import (
     Window,
     parse_instant,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
+    from tap_botsessions.budget import Budget
     from tap_botsessions.reader import Reading, Seen, Taken
     from tap_botsessions.records import Row
     from tap_botsessions.tap import TapBotsessions
@@ -70,6 +73,8 @@ class BotStream(Stream):
         bots: The ids of the bots to read.
         failures: Where the bots that failed are put down.
         personal: Protects the personal data of its records.
+        progress: How far it is.
+        summaries: Tell the log of that.
     """
 
     bot_key: ClassVar[str]
@@ -94,12 +99,18 @@ class BotStream(Stream):
         self.personal = Personal(tap.config, self.schema)
         self.bots = bots
         self.failures = failures
+        self.progress = StreamProgress(self.name, self.kind, bots)
+        self.summaries = Summaries(self.progress, self.logger)
         self.run_start = datetime.fromtimestamp(tap.initialized_at // 1000, UTC)
 
     @property
     @abstractmethod
     def transport(self) -> Transport:
         """What the stream's requests are made by."""
+
+    @abstractmethod
+    def budget(self, bot: str) -> Budget:
+        """What requests for a bot are charged to."""
 
     @abstractmethod
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:
@@ -151,7 +162,13 @@ class BotStream(Stream):
         """What is to be read of a bot in this run."""
         span = self.span(bot)
         self.logger.info("%s: reading %s", self.what(bot), span)
-        return Job(bot, partial(self.take, bot), self.spans(span), self.widest)
+        return Job(
+            bot,
+            partial(self.take, bot),
+            list(self.spans(span)),
+            self.widest,
+            asked=partial(self.progress.asked, bot),
+        )
 
     @property
     def widest(self) -> timedelta:
@@ -212,7 +229,12 @@ class BotStream(Stream):
 
     def what(self, bot: str) -> str:
         """The stream and the bot, for messages."""
-        return f"{self.name}, {self.bot_key.removesuffix('_id')} {bot}"
+        return f"{self.name}, {self.kind} {bot}"
+
+    @property
+    def kind(self) -> str:
+        """What the vendor calls a bot."""
+        return self.bot_key.removesuffix("_id")
 
     @property
     @override
@@ -244,7 +266,7 @@ class BotStream(Stream):
             self._jobs(bots),
             workers=self.config["max_concurrent_requests"],
             retries=self.config["max_retries"],
-            heed=self.tap.ending.heed,
+            heed=self._heed,
         ) as ahead:
             for bot, outcome in ahead:
                 if isinstance(outcome, BotError):
@@ -257,24 +279,45 @@ class BotStream(Stream):
                     yield records[start : start + _ROWS_AT_A_TIME]
                 self.tap.audit.put_down(self.name, bot, outcome, len(records))
                 self._checkpoint(bot, outcome)
+                self._tell(bot, outcome, len(records))
+
+    def _heed(self) -> None:
+        self.tap.ending.heed()
+        self.summaries.heed()
+
+    def _tell(self, bot: str, taken: Taken, emitted: int) -> None:
+        """Tell of a window that was read."""
+        self.progress.read(bot, taken, emitted)
+        self.logger.debug(
+            "%s: read %s: %d rows, %d requests, %.1f s",
+            self.what(bot),
+            taken.window or "sessions by their ids",
+            emitted,
+            taken.requests,
+            taken.seconds,
+        )
 
     def _jobs(self, bots: Iterable[str]) -> Iterator[Job]:
         for bot in bots:
             try:
-                yield self.job(bot)
+                job = self.job(bot)
             except BotError as error:
                 self._fail(bot, error)
+            else:
+                self.progress.expect(job, self.budget(bot))
+                yield job
 
     def _fail(self, bot: str, error: BotError) -> None:
         """Put a bot aside; its bookmark stays, and the others go on."""
-        self._put_aside(self.what(bot), error)
+        self._put_aside(self.what(bot), error, [bot])
 
-    def _put_aside(self, what: str, error: BotError) -> None:
+    def _put_aside(self, what: str, error: BotError, bots: Iterable[str]) -> None:
         if self.ABORT_AT_RECORD_COUNT is not None:
             msg = f"{what}: {error}"
             raise BotError(msg) from error
         self.logger.info("%s: put aside", what)
         self.failures.append(Failure(self.name, what, error))
+        self.progress.give_up(bots)
 
     def _checkpoint(self, bot: str, taken: Taken) -> None:
         """Move a bot's bookmark on to the end of a window, and write the state."""
@@ -309,6 +352,8 @@ class BotStream(Stream):
         write = self._plain_writer() or self._write_one_by_one
         with (
             self.tap.flushing(),
+            self.progress.reading(),
+            self.summaries.telling(),
             self.get_record_counter() as counter,
             self.get_sync_timer(),
         ):
@@ -320,10 +365,10 @@ class BotStream(Stream):
                     else:
                         yield from self._mapped(records)
             except MapError as error:
-                self._put_aside(self.name, error)
+                self._put_aside(self.name, error, self.bots)
             except RecursionError:
                 msg = "a record is nested too deeply to be written"
-                self._put_aside(self.name, RecordError(msg))
+                self._put_aside(self.name, RecordError(msg), self.bots)
 
     def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:
         """A quicker way to write records, if they are to be written as they are.

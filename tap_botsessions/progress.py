@@ -1,0 +1,214 @@
+"""How far a stream is, bot by bot."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tap_botsessions.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from tap_botsessions.ahead import Job
+    from tap_botsessions.budget import Budget
+    from tap_botsessions.reader import Taken
+
+_NOTHING = timedelta()
+
+
+@dataclass(eq=False)
+class BotProgress:
+    """How far a bot is, in one stream.
+
+    Attributes:
+        bot: Its id.
+        budget: What its requests are charged to.
+        span: All that is to be read of it; none if that is not known, or not by time.
+        until: The instant up to which it has been read.
+        windows: The windows that were read.
+        rows: The records that were emitted.
+        requests: The requests that were made.
+        repeated: Those of them that repeat one that failed.
+        is_over: Whether nothing more is read of it.
+        has_failed: Whether it was given up.
+    """
+
+    bot: str
+    budget: Budget | None = None
+    span: Window | None = None
+    until: datetime | None = None
+    windows: int = 0
+    rows: int = 0
+    requests: int = 0
+    repeated: int = 0
+    is_over: bool = False
+    has_failed: bool = False
+
+    @property
+    def width(self) -> timedelta:
+        """How much time is to be read."""
+        return self.span.width if self.span else _NOTHING
+
+    @property
+    def done(self) -> timedelta:
+        """How much of it has been."""
+        if self.span is None or self.until is None:
+            return _NOTHING
+        return self.until - self.span.start
+
+    @property
+    def share(self) -> float:
+        """The part that has been read, from 0 to 1."""
+        if self.width:
+            return self.done / self.width
+        return float(self.is_over and not self.has_failed)
+
+    @property
+    def wait(self) -> float:
+        """Seconds that its requests have to wait for their budget."""
+        return self.budget.wait if self.budget and not self.is_over else 0.0
+
+
+class StreamProgress:
+    """How far a stream is.
+
+    It is told what happens by the thread that reads; others may look at it meanwhile.
+
+    Attributes:
+        name: The stream's name.
+        kind: What the vendor calls a bot.
+        bots: How far each bot is.
+        is_over: Whether nothing more is read.
+    """
+
+    def __init__(self, name: str, kind: str, bots: Iterable[str]) -> None:
+        """Begin with nothing read of some bots."""
+        self.name = name
+        self.kind = kind
+        self.bots = [BotProgress(bot) for bot in bots]
+        self.is_over = False
+        self._by_id = {bot.bot: bot for bot in self.bots}
+        self._begun_at: float | None = None
+        self._seconds = 0.0
+
+    # What happens.
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the time of the block, in which the stream is read."""
+        self._begun_at = time.monotonic()
+        yield
+        self._seconds = self.seconds
+        self.is_over = True
+
+    def expect(self, job: Job, budget: Budget) -> None:
+        """Learn what is to be read of a bot, and what that is charged to."""
+        bot = self._by_id[job.bot]
+        bot.budget = budget
+        if job.spans:
+            bot.span = Window(job.spans[0].start, job.spans[-1].end)
+        bot.is_over = not job.spans and job.first is None
+
+    def asked(self, bot: str, attempts: int) -> None:
+        """Count a request that is made, after so many failed attempts."""
+        self._by_id[bot].requests += 1
+        self._by_id[bot].repeated += attempts > 0
+
+    def read(self, bot: str, taken: Taken, rows: int) -> None:
+        """Count a window of which so many rows were emitted."""
+        progress = self._by_id[bot]
+        progress.rows += rows
+        if taken.window is not None:
+            progress.windows += 1
+            progress.until = taken.window.end
+        progress.is_over = progress.done == progress.width
+
+    def give_up(self, bots: Iterable[str]) -> None:
+        """Learn that nothing more is read of bots, if not all has been."""
+        for bot in bots:
+            progress = self._by_id[bot]
+            progress.has_failed |= not progress.is_over
+            progress.is_over = True
+
+    # What it comes to.
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is being read, or was."""
+        return self._begun_at is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been read."""
+        if self._begun_at is None or self.is_over:
+            return self._seconds
+        return time.monotonic() - self._begun_at
+
+    @property
+    def share(self) -> float:
+        """The part of all bots' time that has been read, from 0 to 1."""
+        width = sum((bot.width for bot in self.bots), _NOTHING)
+        if width:
+            return sum((bot.done for bot in self.bots), _NOTHING) / width
+        return float(all(bot.share for bot in self.bots))
+
+    @property
+    def under_way(self) -> list[BotProgress]:
+        """The bots of which there is more to read."""
+        return [bot for bot in self.bots if not bot.is_over]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long it will still take: as long as the bot that is slowest.
+
+        Returns:
+            The seconds; none as long as nothing has been read of a bot.
+        """
+        bots = self.under_way
+        if not all(bot.share for bot in bots):
+            return None
+        # The time of a budget that is spent belongs to what was read with it.
+        return max(
+            ((self.seconds + bot.wait) / bot.share - self.seconds for bot in bots),
+            default=0.0,
+        )
+
+    @property
+    def waiting(self) -> str:
+        """For whose budget bots are waiting, and how long; empty if for none."""
+        waits = {
+            bot.budget.what: wait
+            for bot in self.under_way
+            if bot.budget and (wait := bot.wait)
+        }
+        if not waits:
+            return ""
+        seconds = math.ceil(max(waits.values()))
+        if len(waits) > 1:
+            return f"waiting up to {seconds} s for the budgets of {len(waits)} bots"
+        [what] = waits
+        return f"waiting {seconds} s for budget: {what}"
+
+    @property
+    def counted(self) -> str:
+        """How many bots there are, and how many are through."""
+        failed = sum(bot.has_failed for bot in self.bots)
+        done = sum(bot.is_over for bot in self.bots) - failed
+        words = f"{done} of {len(self.bots)} {self.kind}s"
+        return f"{words}, {failed} failed" if failed else words
+
+
+def percent(share: float) -> str:
+    """A share, never more than it is."""
+    return f"{int(share * 100)}%"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))

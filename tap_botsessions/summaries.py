@@ -1,0 +1,89 @@
+"""What the log is told of a stream: how far it is, once a while and in the end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tap_botsessions.progress import duration, percent
+from tap_botsessions.windows import to_rfc3339
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable, Iterator
+
+    from tap_botsessions.progress import BotProgress, StreamProgress
+
+SECONDS_BETWEEN = 30.0
+
+MOST_BOTS = 10
+"""A summary has a line for so many bots, and one for the others."""
+
+
+class Summaries:
+    """Tells the log of a stream's progress.
+
+    Attributes:
+        is_quiet: Whether nothing is told: the progress is shown elsewhere.
+    """
+
+    def __init__(self, progress: StreamProgress, logger: logging.Logger) -> None:
+        """Prepare to tell of a stream."""
+        self.is_quiet = False
+        self._progress = progress
+        self._logger = logger
+        self._due = 0.0
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Begin, and tell of all bots at the end of the block."""
+        self._due = time.monotonic() + SECONDS_BETWEEN
+        yield
+        self._tell(self._progress.bots)
+
+    def heed(self) -> None:
+        """Tell of the bots that are under way, if it is time to."""
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + SECONDS_BETWEEN
+            self._tell(self._progress.under_way)
+
+    def _tell(self, bots: Iterable[BotProgress]) -> None:
+        if not self.is_quiet:
+            for line in _summary(self._progress, bots):
+                self._logger.info("%s", line)
+
+
+def _summary(progress: StreamProgress, bots: Iterable[BotProgress]) -> Iterator[str]:
+    """Say how far all is, and each of some bots: those that need a look come first."""
+    name, kind, left = progress.name, progress.kind, progress.seconds_left
+    words = [
+        f"{name}: {percent(progress.share)} read",
+        progress.counted,
+        f"{_costs(progress.bots)} in {duration(progress.seconds)}",
+    ]
+    if left:
+        words.append(f"about {duration(left)} left")
+    if progress.waiting:
+        words.append(progress.waiting)
+    yield ", ".join(words)
+    ordered = sorted(
+        bots, key=lambda bot: (not bot.has_failed, bot.share, -bot.requests)
+    )
+    for bot in ordered[:MOST_BOTS]:
+        read = f"{percent(bot.share)} read, {_costs([bot])}"
+        failed = "failed, " if bot.has_failed else ""
+        until = f", up to {to_rfc3339(bot.until)}" if bot.until else ""
+        yield f"{name}, {kind} {bot.bot}: {failed}{read}{until}"
+    if others := ordered[MOST_BOTS:]:
+        yield f"{name}, {len(others)} other {kind}s: {_costs(others)}"
+
+
+def _costs(bots: Iterable[BotProgress]) -> str:
+    bots = list(bots)
+    rows = sum(bot.rows for bot in bots)
+    requests = sum(bot.requests for bot in bots)
+    repeated = sum(bot.repeated for bot in bots)
+    again = f" ({repeated:,} of them repeated)" if repeated else ""
+    return f"{rows:,} rows, {requests:,} requests{again}"
