@@ -9,13 +9,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_botsessions.personal import KEYWORD
 from tap_botsessions.settings import SCHEMA
 from tap_botsessions.tap import TapBotsessions
 from tests import definitions
 from tests.definitions import types_of
+
+if TYPE_CHECKING:
+    from singer_sdk import Stream
 
 Write = Callable[[str], str]
 ROOT = Path(__file__).parents[1]
@@ -80,6 +83,44 @@ def personal_table() -> str:
     return "\n".join([*header, *rows])
 
 
+def streams_reference(_: str) -> str:
+    """docs/streams.md: every column of every stream, as its schema has it."""
+    streams = TapBotsessions(validate_config=False).streams.values()
+    intro = (
+        "# Streams\n\nMade from the schemas in `tap_botsessions/schemas/`. A column "
+        "without *null* is never null. What is personal can be hashed or dropped by "
+        "`personal_data`.\n"
+    )
+    return "\n".join([intro, *map(stream_reference, streams)])
+
+
+def stream_reference(stream: Stream) -> str:
+    """The part on one stream."""
+    keys = ", ".join(f"`{key}`" for key in stream.primary_keys)
+    facts = f"Key: {keys}."
+    if stream.replication_key:
+        facts += f" Replication key: `{stream.replication_key}`."
+    if not stream.selected_by_default:
+        facts += " Not selected by default."
+    rows = [
+        f"| `{name}` | {column_type(column)} | {column['description']} | "
+        f"{column.get(KEYWORD, '')} |"
+        for name, column in stream.schema["properties"].items()
+    ]
+    header = ["| column | type | meaning | personal |", "|---|---|---|---|"]
+    lines = [f"## {stream.name}", "", facts, "", *header, *rows, ""]
+    return "\n".join(lines)
+
+
+def column_type(column: dict[str, Any]) -> str:
+    """The types of a column, a string's format in its place."""
+    types = [
+        column.get("format", kind) if kind == "string" else kind
+        for kind in column["type"]
+    ]
+    return " or ".join(f"*{kind}*" if kind == "null" else kind for kind in types)
+
+
 def rewritten(text: str, name: str, content: str, comment: str) -> str:
     """A text with the part between two comments replaced."""
     begin, end = (comment.format(f"{name}: {place}") for place in ("begin", "end"))
@@ -116,6 +157,7 @@ WRITERS: dict[str, Write] = {
     "README.md": readme,
     "meltano.yml": meltano,
     "meltano-hub.yml": hub,
+    "docs/streams.md": streams_reference,
 }
 
 
