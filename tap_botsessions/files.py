@@ -13,6 +13,7 @@ _LIKE_A_STATE = (
     '[{"context": {"bot_id": "..."}, ...}, ...]}}}; '
 )
 _LIKE_A_CATALOG = "must be as --discover writes it; "
+_NO_JSON = "a number in it is infinite, or text is torn"
 
 _STATE: dict[str, Any] = {
     "type": "object",
@@ -112,13 +113,15 @@ def check_state(state: dict[str, Any]) -> list[str]:
     if not state:
         return []
     if not is_json(state):
-        return [f"state: {_LIKE_A_STATE}a number in it is infinite, or text is torn"]
+        return [f"state: {_LIKE_A_STATE}{_NO_JSON}"]
     problems = lines_on(state, _STATE) or _repeated(state["bookmarks"])
     return [f"state: {_LIKE_A_STATE}{problem}" for problem in problems]
 
 
 def check_catalog(catalog: dict[str, Any]) -> list[str]:
     """A line for each way in which a catalog is not as the tap wrote it."""
+    if not is_json(catalog):
+        return [f"catalog: {_LIKE_A_CATALOG}{_NO_JSON}"]
     problems = lines_on(catalog, _CATALOG) or _renamed(catalog["streams"])
     return [f"catalog: {_LIKE_A_CATALOG}{problem}" for problem in problems]
 

@@ -1254,6 +1254,7 @@ def test_a_config_file_that_is_missing_is_named(tap: CommandLine) -> None:
         ("catalog", {"streams": 3}, "streams: must be of type array"),
         ("catalog", {"streams": None}, "streams: must be of type array"),
         ("catalog", {"streams": [3]}, "streams[0]: must be of type object"),
+        ("catalog", {"streams": [], "a": "\ud83d"}, "a number in it is infinite, or t"),
         ("catalog", {"streams": [{}]}, "streams[0]['tap_stream_id']: is missing"),
         (
             "catalog",
