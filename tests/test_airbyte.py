@@ -29,7 +29,7 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from simulator import Rule, Simulator, World
 from simulator.faults import latency, status, wrong_total
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
-from tap_botsessions.airbyte.source import Source
+from tap_botsessions.airbyte.source import SettingsError, Source
 from tap_botsessions.avaamo import AvaamoMessages
 from tap_botsessions.settings import SCHEMA
 from tests.conftest import config_for, end_of
@@ -421,6 +421,15 @@ def test_what_cannot_be_read_is_told_as_an_error(
     [(stream, kind, message)] = told.errors
     assert (stream, kind) == (None, FailureType.config_error)
     assert message
+
+
+@pytest.mark.parametrize("name", [["kore_sessions"], {}, 3, None, "\ud83d"])
+def test_a_stream_that_has_no_name_is_told_as_an_error(
+    config: dict[str, Any], name: Any
+) -> None:
+    configured = {"streams": [{"stream": {"name": name}, "sync_mode": "full_refresh"}]}
+    with pytest.raises(SettingsError, match="the catalog: is not as the Airbyte proto"):
+        Source(AirbyteWriter(BytesIO())).read(config, configured, [])
 
 
 def test_a_file_that_is_not_there_or_is_no_json_is_told_as_an_error(

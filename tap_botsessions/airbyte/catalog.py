@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tap_botsessions.inputs import is_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
@@ -52,8 +54,11 @@ def wanted_by(configured: dict[str, Any]) -> list[Wanted]:
 
 
 def _wanted(stream: dict[str, Any], sync_mode: str, **_: object) -> Wanted:
+    name = stream["name"]
+    if not (isinstance(name, str) and is_json(name)):
+        raise TypeError(name)
     fields = stream.get("json_schema", {}).get("properties", {})
-    return Wanted(stream["name"], fields.keys(), sync_mode == "incremental")
+    return Wanted(name, fields.keys(), sync_mode == "incremental")
 
 
 def select(stream: BotStream, wanted: Wanted) -> None:
