@@ -132,4 +132,4 @@ def _refuse_for(problems: list[str]) -> None:
 def _refusal(*problems: str) -> ConfigValidationError:
     """What ends the run: the SDK logs each problem, and exits with 1."""
     msg = "Config validation failed"
-    return ConfigValidationError(msg, errors=list(problems))
+    return ConfigValidationError(msg, errors=[*map(inputs.one_line, problems)])

@@ -91,6 +91,12 @@ def environment(prefix: str) -> dict[str, str]:
     }
 
 
+def one_line(text: str) -> str:
+    """A text as a line of the log: what breaks lines, or can't be shown, is blank."""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(shown.split())
+
+
 def log_level_lines(prefix: str) -> list[str]:
     """A line if the variables from which the SDK takes the log's level hold none."""
     level = os.environ.get(f"{prefix}LOGLEVEL") or os.environ.get("LOGLEVEL")

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.errors import BookmarkError, BotError, MapError, RecordError
+from tap_botsessions.inputs import one_line
 from tap_botsessions.output import PieceWriter
 from tap_botsessions.personal import Personal
 from tap_botsessions.progress import StreamProgress
@@ -442,4 +443,4 @@ def _mapping() -> Iterator[None]:
         kind = type(error.__cause__ or error).__name__
         where = f", {error}" if isinstance(error, MapExpressionError) else ""
         msg = f"stream_maps: an expression fails on a record ({kind}{where})"
-        raise MapError(" ".join(msg.split())) from error
+        raise MapError(one_line(msg)) from error

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from singer_sdk.helpers._batch import BatchConfig
 
-from tap_botsessions.inputs import is_json, load, plain
+from tap_botsessions.inputs import is_json, load, one_line, plain
 from tap_botsessions.schema_errors import errors_in, lines_on, place
 from tap_botsessions.settings import (
     Config,
@@ -96,7 +96,8 @@ def unknown(config: Config, schema: dict[str, Any]) -> Iterator[str]:
     for name in sorted(config.keys() - known.keys()):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        yield f"{name}: there is no such setting, so it has no effect{hint}"
+        line = f"{name}: there is no such setting, so it has no effect{hint}"
+        yield one_line(line)
 
 
 def _meant(value: Any, setting: dict[str, Any]) -> Any:  # noqa: ANN401 -- of any type

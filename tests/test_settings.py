@@ -703,6 +703,11 @@ def test_a_setting_that_does_not_exist_is_named(name: str, hint: str) -> None:
     assert line == f"{name}: there is no such setting, so it has no effect{hint}"
 
 
+def test_a_setting_that_does_not_exist_is_named_in_one_line() -> None:
+    (line,) = unknown({"col\n\ud83d\0our": 1}, SCHEMA)
+    assert line == "col our: there is no such setting, so it has no effect"
+
+
 def test_a_setting_that_exists_is_not_named() -> None:
     assert list(unknown(dict.fromkeys(CONTRACT), SCHEMA)) == []
 
@@ -1134,6 +1139,10 @@ def test_all_mistakes_are_told_at_once(tap: CommandLine, loglevel: str) -> None:
             "stream_maps: Failed to",
         ),
         ({"stream_maps": {"__else__": 3}}, "stream_maps['__else__']: is not as the"),
+        (
+            {"stream_maps": {"avaamo_sessions": {"x": "(\n"}}},
+            "stream_maps: Failed to parse expression ( .",
+        ),
     ],
 )
 @pytest.mark.parametrize("arguments", [[], ["--test"]], ids=["run", "test"])
