@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from tap_botsessions.audit import SyncWindows
 from tap_botsessions.personal import KEYWORD
 from tap_botsessions.settings import SCHEMA
 from tap_botsessions.tap import TapBotsessions
@@ -143,7 +144,9 @@ def readme(text: str) -> str:
 
 def meltano(text: str) -> str:
     """meltano.yml as it must be."""
-    listed = definitions.dump([definitions.plugin(pip_url="-e .")])
+    # Meltano selects all that there is, so what is not for all has to be named.
+    audit = {"metadata": {SyncWindows.name: {"selected": False}}}
+    listed = definitions.dump([definitions.plugin(pip_url="-e .") | audit])
     return rewritten(text, "definition", indent(listed, "  "), "# {}")
 
 

@@ -116,6 +116,18 @@ def test_runs_first_and_incrementally(project: Project) -> None:
     project.assert_whole()
 
 
+def test_the_audit_trail_comes_once_it_is_selected(project: Project) -> None:
+    count = "SELECT count(*) FROM information_schema.tables WHERE table_name = %s"
+    project.meltano("run", *PIPELINE)
+    with project.connect() as connection:
+        assert connection.execute(count, ["sync_windows"]).fetchone() == (0,)
+    setting = "_metadata.sync_windows.selected"
+    project.meltano("config", "set", "tap-botsessions", setting, "true")
+    project.meltano("run", *PIPELINE)
+    with project.connect() as connection:
+        assert connection.execute(count, ["sync_windows"]).fetchone() == (1,)
+
+
 def test_a_full_refresh_reads_all_again(project: Project) -> None:
     project.meltano("run", *PIPELINE)
     with project.connect() as connection:
