@@ -17,6 +17,7 @@ from requests.auth import AuthBase
 from typing_extensions import override
 
 from tap_botsessions.budget import Budget
+from tap_botsessions.counts import count
 from tap_botsessions.errors import AnswerError
 from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
 from tap_botsessions.records import (
@@ -175,6 +176,20 @@ class AvaamoListStream(AvaamoStream):
 
         return self._settled(bot, read, window)
 
+    @property
+    @override
+    def lists(self) -> int:
+        return 1
+
+    @override
+    def count(self, bot: str, windows: Iterable[Window]) -> Reading:
+        def read(unit: int) -> Reading:
+            return count(
+                lambda window: [_Entries(self, bot, window, unit).count()], windows
+            )
+
+        return self._settled(bot, read, self.span(bot))
+
     def _settled(
         self, bot: str, read: Callable[[int], Reading], span: Window
     ) -> Reading:
@@ -227,12 +242,19 @@ class _Entries:
     first: int = 1
 
     def fetch(self, position: int) -> Fetch:
+        return self._fetch(position, self.stream.config["avaamo_page_size"])
+
+    def count(self) -> Fetch:
+        """A request for how many entries there are, and for one of them."""
+        return self._fetch(self.first, 1)
+
+    def _fetch(self, position: int, size: int) -> Fetch:
         # The bounds are whole seconds, and a second wider where the list may exclude
         # its start: no page says whether it does.
         start = math.floor(self.window.start.timestamp()) - 1
         params = {
             "page": position,
-            "per_page": self.stream.config["avaamo_page_size"],
+            "per_page": size,
             "from_timetoken": start * self.unit,
             "to_timetoken": math.ceil(self.window.end.timestamp()) * self.unit,
         }

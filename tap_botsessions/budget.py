@@ -25,6 +25,8 @@ class Budget:
 
     Attributes:
         what: Whose budget it is.
+        per_minute: Requests in any 60 seconds.
+        per_hour: Requests in any 60 minutes, if that is limited too.
     """
 
     def __init__(self, what: str, per_minute: int, per_hour: int | None = None) -> None:
@@ -43,6 +45,9 @@ class Budget:
             hour = Rate(min(per_hour, most), Duration.HOUR + _MARGIN)
             rates = [minute, hour] if per_hour > per_minute else [hour]
         self.what = what
+        self.per_minute = per_minute
+        self.per_hour = per_hour
+        self._rates = rates
         self._bucket = InMemoryBucket(rates)
         self._blocked_until = 0.0
         self._told = False
@@ -51,6 +56,14 @@ class Budget:
     def wait(self) -> float:
         """Seconds for which no request may be made, as far as is known."""
         return max(self._blocked_until - time.monotonic(), 0.0)
+
+    def seconds(self, requests: int) -> float:
+        """How long so many requests take, made as soon as may be, the first at once."""
+        left, milliseconds = max(requests - 1, 0), 0
+        for rate in reversed(self._rates):
+            times, left = divmod(left, rate.limit)
+            milliseconds += times * rate.interval
+        return milliseconds / 1000
 
     def take(self) -> float:
         """Take a place for one request.

@@ -20,6 +20,7 @@ from requests.auth import AuthBase
 from typing_extensions import override
 
 from tap_botsessions.budget import Budget
+from tap_botsessions.counts import count
 from tap_botsessions.errors import IncompleteError
 from tap_botsessions.open_sessions import OpenSessions
 from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
@@ -202,6 +203,20 @@ class KoreSessions(BotStream):
     def probe(self, bot: str, window: Window) -> Reading:
         return first_page(_Sessions(self, bot, window, self._lists[0]), window)
 
+    @property
+    @override
+    def lists(self) -> int:
+        return len(self._lists)
+
+    @override
+    def count(self, bot: str, windows: Iterable[Window]) -> Reading:
+        return count(
+            lambda window: [
+                _Sessions(self, bot, window, kind).count() for kind in self._lists
+            ],
+            windows,
+        )
+
     @override
     def take(self, bot: str, window: Window, seen: Seen) -> Reading:
         return take(
@@ -242,18 +257,25 @@ class KoreSessions(BotStream):
         return span
 
     @override
-    def job(self, bot: str) -> Job:
-        job = super().job(bot)
-        ids = self.config.get("kore_session_ids")
-        if ids:
-            return replace(job, spans=[], first=self.by_id(bot, ids))
+    def spans(self, span: Window) -> Iterable[Window]:
+        return [] if self.config.get("kore_session_ids") else super().spans(span)
+
+    @override
+    def ids(self, bot: str, spans: Sequence[Window]) -> Sequence[str]:
+        if asked := self.config.get("kore_session_ids"):
+            return list(dict.fromkeys(asked))
         if bot not in self._open:
-            return job
+            return []
         # The windows show the others, unless a filter leaves them out.
         filters = ("kore_containment_types", *_FILTERS.values())
         is_filtered = any(given(self.config, name) for name in filters)
-        starts = [] if is_filtered else [span.start for span in job.spans]
-        ids = self._open[bot].ids(before=min(starts, default=None))
+        starts = [] if is_filtered else [span.start for span in spans]
+        return self._open[bot].ids(before=min(starts, default=None))
+
+    @override
+    def job(self, bot: str) -> Job:
+        job = super().job(bot)
+        ids = self.ids(bot, job.spans)
         return replace(job, first=self.by_id(bot, ids)) if ids else job
 
     @override
@@ -384,12 +406,19 @@ class _Sessions:
     first: int = 0
 
     def fetch(self, position: int) -> Fetch:
+        return self._fetch(position, self.stream.config["kore_page_size"])
+
+    def count(self) -> Fetch:
+        """A request for how many sessions there are, and for one of them."""
+        return self._fetch(self.first, 1)
+
+    def _fetch(self, position: int, size: int) -> Fetch:
         # The list may exclude its start or its end: no page says. The end of a window
         # is not part of it, and a millisecond before its start, rows are left out.
         config = self.stream.config
         body = {
             "skip": position,
-            "limit": config["kore_page_size"],
+            "limit": size,
             "dateFrom": _milliseconds(self.window.start - timedelta(milliseconds=1)),
             "dateTo": _milliseconds(self.window.end + timedelta(microseconds=999)),
         }

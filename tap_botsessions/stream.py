@@ -133,9 +133,22 @@ class BotStream(Stream):
         """Ask for the first page of a window, whose rows are left in their order."""
         raise NotImplementedError
 
+    @property
+    def lists(self) -> int:
+        """How many lists make up a window; none where a window is one record."""
+        return 0
+
+    def count(self, bot: str, windows: Iterable[Window]) -> Reading:
+        """Ask how many records each list of windows has; it returns a `Counted`."""
+        raise NotImplementedError
+
     def spans(self, span: Window) -> Iterable[Window]:
         """The ranges that a range is read in, at the least."""
         return [span] if span.start < span.end else []
+
+    def ids(self, bot: str, spans: Sequence[Window]) -> Sequence[str]:  # noqa: ARG002 -- for leaves
+        """The ids of what is read beside these ranges of a bot, whenever it was."""
+        return ()
 
     def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:  # noqa: ARG002 -- for leaves
         """The rows of what was taken that are to be emitted."""
