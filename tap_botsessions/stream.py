@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 SCHEMAS: SchemaDirectory = SchemaDirectory(resources.files(__package__) / "schemas")
 
+_CLOCKS_APART = timedelta(minutes=1)
+"""How far apart the clocks of two machines that run the tap in turn may be."""
+
 _ROWS_AT_A_TIME = 500
 """Rows that are emitted between two looks at what has come in meanwhile."""
 
@@ -228,7 +231,7 @@ class BotStream(Stream):
             )
             raise BookmarkError(msg) from error
         lookback = timedelta(hours=self.config["lookback_hours"])
-        if bookmark > self.run_start + lookback:
+        if bookmark > self.run_start + max(lookback, _CLOCKS_APART):
             msg = (
                 f"the bookmark in the state, {to_rfc3339(bookmark)}, is in the future: "
                 f"what came before it can't have been read; check the clock, and mend "
