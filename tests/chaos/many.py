@@ -21,9 +21,7 @@ def in_processes(
     Yields:
         What it returns, as it is done.
     """
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), max_tasks_per_child=200
-    ) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         futures = [pool.submit(function, argument) for argument in arguments]
         for future in as_completed(futures):
             yield future.result()
