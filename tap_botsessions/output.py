@@ -78,6 +78,9 @@ class Ending:
 
     If the run does not come to that within seconds, since the target takes nothing in,
     it is ended where it is.
+
+    Attributes:
+        last: What is done in either case just before the process dies.
     """
 
     def __init__(self, farewell: Callable[[], None]) -> None:
@@ -86,20 +89,27 @@ class Ending:
         Args:
             farewell: Writes what still has to be written.
         """
+        self.last: Callable[[], None] = lambda: None
         self._farewell = farewell
         self._signal: int | None = None
 
     def request(self, signum: int) -> None:
         """Note a signal, from within its handler."""
         self._signal = signum
-        signal.signal(signal.SIGALRM, lambda *_: die_of(signum))
+        signal.signal(signal.SIGALRM, lambda *_: self._die_of(signum))
         signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_END)
 
     def heed(self) -> None:
         """End the run if a signal came: no message is half written now."""
         if self._signal is not None:
             self._farewell()
-            die_of(self._signal)
+            self._die_of(self._signal)
+
+    def _die_of(self, signum: int) -> NoReturn:
+        try:
+            self.last()
+        finally:
+            die_of(signum)
 
 
 def die_of(signum: int) -> NoReturn:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tap_botsessions.budget import Budget
     from tap_botsessions.reader import Taken
 
-_NOTHING = timedelta()
-
 
 @dataclass(eq=False)
 class BotProgress:
@@ -51,16 +49,16 @@ class BotProgress:
     has_failed: bool = False
 
     @property
-    def width(self) -> timedelta:
-        """How much time is to be read."""
-        return self.span.width if self.span else _NOTHING
+    def width(self) -> float:
+        """How many seconds of time are to be read."""
+        return self.span.width.total_seconds() if self.span else 0.0
 
     @property
-    def done(self) -> timedelta:
-        """How much of it has been."""
+    def done(self) -> float:
+        """How many of them have been."""
         if self.span is None or self.until is None:
-            return _NOTHING
-        return self.until - self.span.start
+            return 0.0
+        return (self.until - self.span.start).total_seconds()
 
     @property
     def share(self) -> float:
@@ -153,9 +151,8 @@ class StreamProgress:
     @property
     def share(self) -> float:
         """The part of all bots' time that has been read, from 0 to 1."""
-        width = sum((bot.width for bot in self.bots), _NOTHING)
-        if width:
-            return sum((bot.done for bot in self.bots), _NOTHING) / width
+        if width := sum(bot.width for bot in self.bots):
+            return sum(bot.done for bot in self.bots) / width
         return float(all(bot.share for bot in self.bots))
 
     @property
@@ -165,19 +162,26 @@ class StreamProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long it will still take: as long as the bot that is slowest.
+        """About how long it will still take, at the pace of the requests so far.
+
+        Each bot goes on to take as many for its time as before, and one of which
+        nothing has been read as many as the others.
 
         Returns:
-            The seconds; none as long as nothing has been read of a bot.
+            The seconds; none as long as nothing has been read at all.
         """
-        bots = self.under_way
-        if not all(bot.share for bot in bots):
+        done = sum(bot.done for bot in self.bots)
+        if not done:
             return None
-        # The time of a budget that is spent belongs to what was read with it.
-        return max(
-            ((self.seconds + bot.wait) / bot.share - self.seconds for bot in bots),
-            default=0.0,
+        made = sum(bot.requests for bot in self.bots)
+        to_come = sum(
+            (bot.requests / bot.done if bot.done else made / done)
+            * (bot.width - bot.done)
+            for bot in self.under_way
         )
+        # The time until a budget that is spent is free belongs to what was spent.
+        wait = max((bot.wait for bot in self.under_way), default=0.0)
+        return wait + (self.seconds + wait) * to_come / max(made, 1)
 
     @property
     def waiting(self) -> str:

@@ -20,7 +20,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_botsessions import avaamo, kore
+from tap_botsessions import avaamo, footer, kore
 from tap_botsessions.audit import SyncWindows
 from tap_botsessions.checked import CheckedTap, read_catalog, read_state
 from tap_botsessions.errors import BotError
@@ -97,6 +97,7 @@ class TapBotsessions(CheckedTap):
         about: bool = False,
         about_format: str | None = None,
         check: bool = False,
+        plan: bool = False,
         config: Any = None,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
@@ -114,6 +115,8 @@ class TapBotsessions(CheckedTap):
         )
         if check:
             tap.check(about_format)
+        if plan:
+            tap.plan(about_format)
         tap.sync()
         for line in tap.summary():
             cls.logger.error("incomplete: %s", line)
@@ -121,7 +124,7 @@ class TapBotsessions(CheckedTap):
 
     def sync(self) -> None:
         """Sync all streams that are selected."""
-        with self.syncing():
+        with self.syncing(), self._shown():
             self.sync_all()
 
     @contextmanager
@@ -135,6 +138,25 @@ class TapBotsessions(CheckedTap):
         yield
         self._is_syncing = False
 
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Show on a terminal how far the block is."""
+        if not footer.is_possible():
+            yield
+            return
+        from tap_botsessions.display import Display  # noqa: PLC0415 -- it loads slowly
+
+        streams = [stream for stream in self._bot_streams if stream.selected]
+        for stream in streams:
+            stream.summaries.is_quiet = True
+        with Display([stream.progress for stream in streams]) as display:
+            self.ending.last = display.close
+            yield
+
+    @property
+    def _bot_streams(self) -> list[BotStream]:
+        return [each for each in self.streams.values() if isinstance(each, BotStream)]
+
     def check(self, form: str | None) -> NoReturn:
         """Print whether each bot can be read; the exit code is 0 if all can."""
         # The libraries for people take a while to load, and a sync needs none of them.
@@ -145,6 +167,16 @@ class TapBotsessions(CheckedTap):
         report = CheckReport(check(self))
         show(report, form)
         sys.exit(0 if report.is_well else 1)
+
+    def plan(self, form: str | None) -> NoReturn:
+        """Print what a sync would do; the exit code is 0 if that is known of all."""
+        from tap_botsessions.plan import plan  # noqa: PLC0415 -- see above
+        from tap_botsessions.plan_report import PlanReport  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports import show  # noqa: PLC0415 -- as well
+
+        found = plan(self)
+        show(PlanReport(found), form)
+        sys.exit(0 if found.is_whole else 1)
 
     def try_out(self) -> None:
         """Emit each stream's schema and one record.
@@ -178,8 +210,8 @@ class TapBotsessions(CheckedTap):
         """Say what is incomplete: a line a bot, or one for all if they fail alike."""
         bots = Counter(
             vendor_of(stream.name)
-            for stream in self.streams.values()
-            if isinstance(stream, BotStream) and stream.selected
+            for stream in self._bot_streams
+            if stream.selected
             for _ in stream.bots
         )
         errors = Counter(
@@ -220,8 +252,15 @@ class TapBotsessions(CheckedTap):
                 help="Ask for each bot whether it can be read, and sync nothing.",
             )
         )
+        command.params.append(
+            click.Option(
+                ["--plan"],
+                is_flag=True,
+                help="Tell what a sync would do, and sync nothing.",
+            )
+        )
         [form] = [each for each in command.params if each.name == "about_format"]
-        form.help = "The form of what --about and --check print."
+        form.help = "The form of what --about, --check and --plan print."
         return command
 
     @classmethod
