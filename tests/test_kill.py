@@ -352,7 +352,7 @@ def test_a_signal_ends_a_run_that_waits_for_its_budget(
 def test_a_signal_ends_a_run_whose_requests_hang(
     simulator: Simulator, tmp_path: Path, signum: signal.Signals
 ) -> None:
-    rule = Rule(hang(), endpoint="messages")
+    rule = Rule(hang(), endpoint="messages", after=2)  # which settle what follows
     simulator.faults.rules.append(rule)
     with running(simulator, tmp_path, **FINE) as run:
         run.wait_for(lambda: rule.fired == 8)
