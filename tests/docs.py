@@ -137,9 +137,13 @@ def readme(text: str) -> str:
     """README.md as it must be."""
     text = rewritten(text, "settings", settings_table(), "<!-- {} -->")
     text = rewritten(text, "personal", personal_table(), "<!-- {} -->")
-    plugin = f"```yaml\n{definitions.in_short()}\n```"
-    text = rewritten(text, "plugin", plugin, "<!-- {} -->")
     return rewritten(text, "fields", fields_table(), "<!-- {} -->")
+
+
+def pipelines(text: str) -> str:
+    """docs/pipelines.md as it must be."""
+    plugin = f"```yaml\n{definitions.in_short()}\n```"
+    return rewritten(text, "plugin", plugin, "<!-- {} -->")
 
 
 def meltano(text: str) -> str:
@@ -160,6 +164,7 @@ WRITERS: dict[str, Write] = {
     "README.md": readme,
     "meltano.yml": meltano,
     "meltano-hub.yml": hub,
+    "docs/pipelines.md": pipelines,
     "docs/streams.md": streams_reference,
 }
 

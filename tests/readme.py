@@ -1,4 +1,4 @@
-"""What README.md tells to write and to run, for the tests that do it."""
+"""What the documents tell to write and to run, for the tests that do it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def blocks(section: str, language: str) -> list[str]:
     Raises:
         ValueError: There is no such section.
     """
-    text = (ROOT / "README.md").read_text()
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n## \n".join(page.read_text() for page in pages)
     found = re.search(
         rf"^## {section}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,37 @@ def test_ci_runs_the_second_command_of_the_readme() -> None:
 def test_documents_say_what_the_code_says(file: str, write: docs.Write) -> None:
     text = (docs.ROOT / file).read_text()
     assert text == write(text), "run: python -m tests.docs"
+
+
+def test_what_the_readme_explains_is_what_the_code_says() -> None:
+    """Of each message in the section Troubleshooting, what is not a figure."""
+    text = (docs.ROOT / "README.md").read_text()
+    _, section = text.split("## Troubleshooting\n")
+    rows = section.partition("\n## ")[0].splitlines()[4:]
+    told = [
+        part for row in rows for part in re.findall(r"`([^`]+)`", row.split("|")[1])
+    ]
+    assert len(told) > 15
+    of_others = {"DuplicateSchema", "pg_type_typname_nsp_index"}
+    missing = [
+        piece
+        for message in set(told) - of_others
+        for piece in re.split(r"[0-9.]+", message)
+        if not any(piece in constant for constant in texts_of_the_code())
+    ]
+    assert missing == []
+
+
+@cache
+def texts_of_the_code() -> frozenset[str]:
+    """Every text in the tap, and in what stands for the vendors."""
+    files = [
+        *docs.ROOT.glob("tap_botsessions/**/*.py"),
+        *docs.ROOT.glob("simulator/*.py"),
+    ]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    return frozenset(
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )

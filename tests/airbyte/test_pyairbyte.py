@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ALL_AT_ONCE, ONE_BY_ONE = blocks("Airbyte", "python")
+ALL_AT_ONCE, ONE_BY_ONE = blocks("source-botsessions", "python")
 
 
 @pytest.fixture(scope="module")
