@@ -143,8 +143,14 @@ def _bounds(random: Random) -> dict[str, int]:
 
 
 def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
-    is_account = plan.settings["kore_api"] == "account"
-    scope = Scope(plan.bots, is_account, plan.reaches_back, plan.is_real)
+    scope = Scope(
+        plan.bots,
+        is_account=plan.settings["kore_api"] == "account",
+        may_be_late=plan.reaches_back,
+        # As it passes, sessions leave a filtered list, and what is late enters it.
+        may_pass=not (plan.filters and plan.world["late_fraction"]),
+        is_real=plan.is_real,
+    )
     steps = []
     after = random.uniform(0.2, 0.8) * days * DAY
     for _ in range(random.randint(1, 4)):

@@ -31,12 +31,14 @@ class Scope:
         bots: The bots of each stream that is read.
         is_account: Whether Kore.ai's requests name no bot.
         may_be_late: Whether the lookback is long enough for what comes late.
+        may_pass: Whether time may pass within a run.
         is_real: Whether the tap is a process of its own.
     """
 
     bots: dict[str, list[str]]
     is_account: bool
     may_be_late: bool
+    may_pass: bool
     is_real: bool
 
 
@@ -102,12 +104,18 @@ def _somewhere(random: Random, scope: Scope) -> tuple[str | None, str | None]:
 
 
 def _changes(random: Random, scope: Scope) -> list[Change]:
-    kinds: list[ChangeKind] = ["gone", "gone", "clock"]
-    if scope.may_be_late:
-        kinds += ["late", "late"]
+    """Draw changes, all of a kind.
+
+    A list that one record enters and another leaves, between two pages, looks as if it
+    had stood still. That is a limit which is known.
+    """
+    kinds: list[ChangeKind] = ["gone"]
+    kinds += ["late"] if scope.may_be_late else []
+    kinds += ["clock"] if scope.may_pass else []
+    kind = random.choice(kinds)
     return [
         Change(
-            random.choice(kinds),
+            kind,
             _soon(random, 100),
             is_midway=random.random() < 0.7,
             seed=random.getrandbits(32),
