@@ -69,15 +69,18 @@ def stretches(span: Window, width: timedelta, most: int) -> list[Stretch]:
         width: How wide the windows are; the last one may be narrower.
         most: How many stretches there may be.
     """
-    windows = list(_cut(span, width))
-    count = min(most, len(windows))
-    places = [place * len(windows) // count for place in range(count + 1)]
+    count = -(-span.width // width)
+    parts = min(most, count)
+
+    def window(first: int, after: int) -> Window:
+        end = min(span.start + after * width, span.end)
+        return Window(span.start + first * width, end)
+
+    places = [part * count // parts for part in range(parts + 1)]
     return [
-        Stretch(
-            Window(windows[first].start, windows[after - 1].end),
-            windows[(first + after - 1) // 2],
-        )
+        Stretch(window(first, after), window(middle, middle + 1))
         for first, after in pairwise(places)
+        for middle in [(first + after - 1) // 2]
     ]
 
 
@@ -149,13 +152,6 @@ def _take(densities: Sequence[Density], window: Window, page_size: int) -> _Take
             raise IncompleteError(msg)
         most = most if part else MOST
         window = part or window
-
-
-def _cut(span: Window, width: timedelta) -> Iterator[Window]:
-    start = span.start
-    while start < span.end:
-        yield Window(start, min(start + width, span.end))
-        start += width
 
 
 def _busy(window: Window) -> float:

@@ -1,0 +1,215 @@
+"""What `--plan` prints."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Column, Table
+from rich.text import Text
+
+from tap_botsessions.windows import to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from tap_botsessions.plan import BotPlan, Plan, Share
+
+_HEAD = ("windows", "rows", "requests", "minutes")
+_HOUR = 3600
+
+
+@dataclass
+class PlanReport:
+    """A plan, to be told."""
+
+    plan: Plan
+
+    def data(self) -> dict[str, Any]:
+        """All of it, for machines."""
+        plan = self.plan
+        return {
+            "is_whole": plan.is_whole,
+            "is_counted": plan.is_counted,
+            "rows": plan.rows,
+            "requests": plan.requests,
+            "seconds": round(plan.seconds),
+            "decided_by": [_share_data(share) for share in plan.shares],
+            "bots": [_bot_data(plan, bot) for bot in plan.bots],
+            "requests_made": plan.requests_made,
+        }
+
+    def lines(self) -> RenderableType:
+        """All of it, for people."""
+        plan = self.plan
+        if not plan.bots:
+            return Text("No stream is selected: a sync would read nothing.")
+        end = plan.bots[0].stream.end
+        return Group(
+            Text(f"A sync would read up to {end:%Y-%m-%d %H:%M} UTC:"),
+            _table(plan),
+            "",
+            *_problems(plan),
+            Text(_verdict(plan), "bold"),
+            *(Text(note, "dim") for note in _notes(plan)),
+        )
+
+
+def _problems(plan: Plan) -> Iterable[RenderableType]:
+    if plan.problems:
+        lines = Table.grid(padding=(0, 1))
+        for problem in plan.problems:
+            lines.add_row(Text("✗", "red"), Text(problem))
+        yield lines
+        yield ""
+
+
+def _share_data(share: Share) -> dict[str, Any]:
+    return {
+        "budget": share.budget.what,
+        "requests_per_minute": share.budget.per_minute,
+        "requests_per_hour": share.budget.per_hour,
+        "requests": share.requests,
+        "seconds": round(share.seconds),
+    }
+
+
+def _bot_data(plan: Plan, bot: BotPlan) -> dict[str, Any]:
+    forecast = bot.forecast
+    return {
+        "stream": bot.stream.name,
+        "bot": bot.bot,
+        "from": to_rfc3339(bot.spans[0].start) if bot.spans else None,
+        "to": to_rfc3339(bot.spans[-1].end) if bot.spans else None,
+        "windows": forecast.windows if forecast else None,
+        "rows": forecast.rows if forecast else None,
+        "is_counted": forecast.is_counted if forecast else None,
+        "by_id": bot.ids,
+        "requests": bot.requests if forecast else None,
+        "seconds": round(plan.seconds_of([bot])) if forecast else None,
+        "problem": str(bot.error) if bot.error else None,
+        "failure_type": bot.error.failure_type if bot.error else None,
+    }
+
+
+def _table(plan: Plan) -> Table:
+    numbers = [Column(justify="right", no_wrap=True) for _ in _HEAD]
+    table = Table.grid(Column(overflow="fold"), *numbers, padding=(0, 1))
+    streams = _grouped(plan.bots, lambda bot: bot.stream.name)
+    for name, bots in streams.items():
+        _add_head(table, name)
+        for start, those in _grouped(bots, _start).items():
+            table.add_row(Text(start, "dim"))
+            for bot in those:
+                table.add_row(Text(f"  {bot.bot}"), *_cells(plan, [bot]))
+                if bot.ids:
+                    table.add_row(Text(f"    and {bot.ids:,} by their ids", "dim"))
+    _add_head(table, "in all")
+    for name, bots in streams.items():
+        kind = bots[0].stream.kind
+        told = f"  {name}, {_many(len(bots), kind)}"
+        table.add_row(told, *_cells(plan, bots))
+    return table
+
+
+def _add_head(table: Table, name: str) -> None:
+    table.add_row()
+    table.add_row(Text(name, "bold"), *(Text(head, "dim") for head in _HEAD))
+
+
+def _grouped(
+    bots: Sequence[BotPlan], key: Callable[[BotPlan], str]
+) -> Mapping[str, list[BotPlan]]:
+    """Bots that have something in common, in the order of the first of them."""
+    groups = defaultdict(list)
+    for bot in bots:
+        groups[key(bot)].append(bot)
+    return groups
+
+
+def _start(bot: BotPlan) -> str:
+    if not bot.spans:
+        return "range not known" if bot.error else "no range"
+    return f"from {bot.spans[0].start:%Y-%m-%d %H:%M}"
+
+
+def _cells(plan: Plan, bots: Sequence[BotPlan]) -> list[str]:
+    """The figures of some bots, as far as they are known."""
+    known = [bot for bot in bots if bot.forecast]
+    if not known:
+        return ["?"] * len(_HEAD)
+    forecasts = [bot.forecast for bot in known if bot.forecast]
+    is_counted = all(forecast.is_counted for forecast in forecasts)
+    figures = (
+        sum(forecast.windows for forecast in forecasts),
+        sum(forecast.rows for forecast in forecasts),
+        sum(bot.requests for bot in known),
+    )
+    return [
+        *(_figure(figure, is_counted=is_counted) for figure in figures),
+        f"{plan.seconds_of(known) / 60:,.1f}",
+    ]
+
+
+def _figure(number: int, *, is_counted: bool) -> str:
+    return f"{number:,}" if is_counted else f"~{_rough(number):,}"
+
+
+def _rough(number: int) -> int:
+    """A number with three digits that count."""
+    return round(number, min(3 - len(str(number)), 0))
+
+
+def _verdict(plan: Plan) -> str:
+    rows, requests, about = plan.rows, plan.requests, ""
+    if not plan.is_counted:
+        rows, requests, about = _rough(rows), _rough(requests), "About "
+    told = f"{about}{_many(rows, 'row')} in {_many(requests, 'request')}: "
+    told += _duration(plan.seconds)
+    deciding = [share for share in plan.shares if share.seconds]
+    if len(deciding) == 1:
+        told += f", decided by {_budget(deciding[0])}"
+    elif deciding:
+        parts = [f"{_duration(each.seconds)} by {_budget(each)}" for each in deciding]
+        told += f", {' and '.join(parts)}"
+    left_out = sum(bot.error is not None for bot in plan.bots)
+    if left_out:
+        told += f", without the {left_out} of {len(plan.bots)} that can't be counted"
+    return f"{told}."
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _HOUR / 60:
+        return "under a minute"
+    if seconds < 2 * _HOUR:
+        return _many(round(seconds / 60), "minute")
+    return f"{seconds / _HOUR:,.1f} hours"
+
+
+def _budget(share: Share) -> str:
+    """The budget that decides, and the limit of it that does."""
+    budget = share.budget
+    vendor, _, whose = budget.what.partition(", ")
+    rate = _many(budget.per_minute, "request") + " a minute"
+    if budget.per_hour is not None and share.requests > budget.per_hour:
+        rate = _many(budget.per_hour, "request") + " an hour"
+    told = f"{vendor}'s budget of {rate}"
+    return f"{told} for {whose}" if whose else told
+
+
+def _notes(plan: Plan) -> Iterable[str]:
+    if not plan.is_counted:
+        yield "~ is worked out from a part of the windows; the others were not counted."
+    kore = [bot.stream for bot in plan.bots if bot.stream.name == "kore_sessions"]
+    if any(stream.config["kore_api"] == "account" for stream in kore):
+        yield "Kore.ai counts the sessions of the whole account for each of its bots."
+    made = _many(plan.requests_made, "request")
+    yield f"It took {made} to find out. Nothing was synced."
