@@ -110,7 +110,7 @@ def _rows(stream: StreamProgress, most: int) -> Iterator[Sequence[RenderableType
         name = Text(f" {bot.bot}")
         yield [name, bar, percent(bot.share), *_counts([bot])]
     if others := len(under_way) - len(bots):
-        yield [f" and {others} to come"]
+        yield [f" and {others} more"]
 
 
 def _bar(share: float, style: str = "bar.complete") -> ProgressBar:

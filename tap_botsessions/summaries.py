@@ -86,4 +86,8 @@ def _costs(bots: Iterable[BotProgress]) -> str:
     requests = sum(bot.requests for bot in bots)
     repeated = sum(bot.repeated for bot in bots)
     again = f" ({repeated:,} of them repeated)" if repeated else ""
-    return f"{rows:,} rows, {requests:,} requests{again}"
+    return f"{_count(rows, 'row')}, {_count(requests, 'request')}{again}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
