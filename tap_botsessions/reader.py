@@ -221,11 +221,9 @@ def _take_list(
 ) -> Generator[Sequence[Fetch], Sequence[Page], _Whole]:
     flaws = set()
     for attempt in range(1, ATTEMPTS + 1):
-        pages = yield from _read_pages(listing, max_rows)
-        keyed = [{row.key: row for row in page.rows} for page in pages]
-        rows = {key: row for page in keyed for key, row in page.items()}
-        union.update(rows)
-        flaw = _flaw(pages, is_torn=len(rows) < sum(map(len, keyed)))
+        pages = yield from _read_pages(listing, union, max_rows)
+        keys = [{row.key for row in page.rows} for page in pages]
+        flaw = _flaw(pages, is_torn=len(set().union(*keys)) < sum(map(len, keys)))
         if flaw is None:
             received = sum(page.received for page in pages)
             return _Whole(pages[0].total, received, attempt)
@@ -242,10 +240,16 @@ def _take_list(
 
 def _read_pages(
     listing: Listing,
+    union: Seen,
     max_rows: int,
 ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
-    """Walk a list from page to page; the pages that the first one foretells at once."""
+    """Walk a list from page to page; the pages that the first one foretells at once.
+
+    The rows of all that come join the union, those of pages that were foretold wrongly
+    included.
+    """
     [page] = yield [listing.fetch(listing.first)]
+    _join(union, page)
     if page.total > max_rows:
         raise _TooManyError(page.total)
     foretold = iter(listing.ahead(page))
@@ -261,10 +265,15 @@ def _read_pages(
             positions = [*dict.fromkeys([page.following, *islice(foretold, PAGES)])]
             batch = yield [listing.fetch(position) for position in positions]
             at_hand.update(zip(positions, batch, strict=True))
+            _join(union, *batch)
         page = at_hand[page.following]
         pages.append(page)
         received += page.received
     return pages
+
+
+def _join(union: Seen, *pages: Page) -> None:
+    union.update((row.key, row) for page in pages for row in page.rows)
 
 
 class _Flaw(NamedTuple):

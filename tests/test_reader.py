@@ -243,6 +243,27 @@ def test_a_second_that_holds_too_much_is_taken_all_the_same() -> None:
     assert len(taken.rows) == 500
 
 
+def test_rows_of_pages_that_turn_out_to_be_none_of_the_list_are_kept() -> None:
+    """The list was longer when they were asked for."""
+
+    class Shrinking(Listing):
+        @override
+        def page(self, position: int) -> Page:
+            page = super().page(position)
+            return page._replace(total=3, more=False) if position == 3 else page
+
+    vendor = Vendor([row(number) for number in range(9)])
+
+    def shrink(fetched: int) -> None:
+        if fetched == 3:
+            del vendor.rows[:6]
+
+    vendor.meanwhile = shrink
+    taken = drive(take(lambda window: [Shrinking(vendor, window)], DAY, {}))
+    assert vendor.fetched == [0, 3, 6, 0]
+    assert numbers(taken) == list(range(9))
+
+
 @dataclass(frozen=True)
 class Boasting(Listing):
     """A list that counts more than it holds, the longer the more."""
