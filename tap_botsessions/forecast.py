@@ -156,6 +156,8 @@ def _take(densities: Sequence[Density], window: Window, page_size: int) -> _Take
 
 def _busy(window: Window) -> float:
     """The seconds of a window, more of them for its busy hours."""
-    start, end = window.start.timestamp(), window.end.timestamp()
-    turns = math.cos(math.tau * start / _DAY) - math.cos(math.tau * end / _DAY)
-    return end - start + turns * _SWING * _DAY / math.tau
+    start, end = (
+        math.cos(math.tau * instant.timestamp() / _DAY)
+        for instant in (window.start, window.end)
+    )
+    return window.width.total_seconds() + (start - end) * _SWING * _DAY / math.tau

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,16 @@ from hypothesis import strategies as st
 from simulator import Rule, Simulator, World
 from simulator.faults import status, wrong_total
 from tap_botsessions.budget import Budget
+from tap_botsessions.forecast import (
+    Density,
+    Forecast,
+    Stretch,
+    forecast,
+    stretches,
+)
 from tap_botsessions.plan import SAMPLES, Plan, plan
 from tap_botsessions.tap import TapBotsessions
+from tap_botsessions.windows import Window
 from tests.conftest import config_for, sync
 from tests.test_audit import audited
 from tests.truth import STREAMS
@@ -166,15 +175,52 @@ def test_a_long_range_is_extrapolated(volume: float) -> None:
 
 
 def test_windows_that_are_narrowed_are_foreseen() -> None:
-    streams = "avaamo_sessions", "kore_sessions"
-    world = World(sessions_per_day=1600, days=7, agents=("201",), bots=(BOT,))
+    """A day has busy hours, for which a window is too wide that was not before."""
+    streams = ("kore_sessions",)
+    world = World(sessions_per_day=8000, days=2, bots=(BOT,))
     with Simulator(world) as simulator:
-        found = figures(planned(simulator, None, streams, kore_page_size=200))
-        truth = done(simulator, None, streams, kore_page_size=200)
-    for bot, (windows, rows, requests) in found.items():
-        assert windows > 2
-        assert rows == pytest.approx(truth[bot][1], rel=0.001)
-        assert requests == pytest.approx(truth[bot][2], rel=0.1)
+        [(windows, rows, requests)] = figures(
+            planned(simulator, None, streams)
+        ).values()
+        [truth] = done(simulator, None, streams).values()
+    assert windows > 5
+    assert rows == pytest.approx(truth[1], rel=0.001)
+    assert requests == pytest.approx(truth[2], rel=0.15)
+
+
+def test_what_a_narrowed_window_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tap_botsessions.forecast._SWING", 0.0)
+    span = Window(World.start, World.start + 6 * DAY)
+    density = Density(Stretch(span, span), [100, 6000])
+    found = forecast([density], 1000, 6 * DAY)
+    # The second list is found to hold too much once the first has been read. Then two
+    # parts with 2850 of it, three pages each, and what remains, each with the first.
+    assert found == Forecast(windows=3, rows=6100, requests=2 + 4 + 4 + 2)
+
+
+@settings(deadline=None)
+@given(
+    width=st.timedeltas(timedelta(seconds=1), 6 * DAY),
+    windows=st.floats(0.001, 500),
+    most=st.integers(1, 9),
+)
+def test_stretches_are_whole_windows_with_the_sample_in_the_middle(
+    width: timedelta, windows: float, most: int
+) -> None:
+    span = Window(World.start, World.start + width * windows)
+    found = stretches(span, width, most)
+    count = -(-span.width // width)
+    assert len(found) == min(most, count)
+    assert found[0].span.start == span.start
+    assert found[-1].span.end == span.end
+    for one, other in pairwise(found):
+        assert one.span.end == other.span.start
+    for stretch, sample in found:
+        before, after = sample.start - stretch.start, stretch.end - sample.end
+        assert before >= timedelta(0) <= after
+        assert before % width == timedelta(0)
+        assert abs(before - after) <= width
+        assert sample.width == width or sample.end == span.end
 
 
 def test_a_late_start_is_seen() -> None:
@@ -221,6 +267,21 @@ def test_it_does_not_wait_for_long(
     assert asked.count("kore") == 2 * SAMPLES
     assert asked.count("avaamo") == 2 * 60
     assert found.is_whole
+
+
+def test_the_lists_of_a_window_are_reckoned_with(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_botsessions.plan.PATIENCE", 0.0)
+    simulator.world = World(days=90, sessions_per_day=3)
+    planned(
+        simulator,
+        None,
+        ("kore_sessions",),
+        kore_containment_types=["agent", "dropOff"],
+        kore_requests_per_minute=10,
+    )
+    assert len(simulator.requests) == 2 * 3 * 3
 
 
 def test_a_request_that_is_repeated_is_counted(
