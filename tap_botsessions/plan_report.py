@@ -174,8 +174,10 @@ def _verdict(plan: Plan) -> str:
     if len(deciding) == 1:
         told += f", decided by {_budget(deciding[0])}"
     elif deciding:
-        parts = [f"{_duration(each.seconds)} by {_budget(each)}" for each in deciding]
-        told += f", {' and '.join(parts)}"
+        parts = [
+            f"{_budget(each)} takes {_duration(each.seconds)}" for each in deciding
+        ]
+        told += f", of which {' and '.join(parts)}"
     left_out = sum(bot.error is not None for bot in plan.bots)
     if left_out:
         told += f", without the {left_out} of {len(plan.bots)} that can't be counted"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,7 +40,26 @@ def progress(folder: Path) -> str:
     return f"$ tap-botsessions --config config.json | {target}\n…\n{shown}\n"
 
 
-SCREENS: dict[str, Screen] = {"progress": progress}
+def plan(folder: Path) -> str:
+    """A backfill of a year, under the budgets that the vendors publish."""
+    volume = {"201": 70, "202": 12, BOTS[0]: 900, BOTS[1]: 40}
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    world = World(start=start, days=365, bots=BOTS[:2], sessions_per_day=volume)
+    config = folder / "config.json"
+    with Simulator(world) as simulator:
+        settings = config_for(simulator)
+        budgets = [name for name in settings if "_requests_per_" in name]
+        for name in budgets:
+            del settings[name]
+        config.write_text(json.dumps(settings))
+        command = [TAP, "--config", config, "--plan"]
+        with on_terminal(command, lines=60, LOGLEVEL="WARNING") as terminal:
+            terminal.wait_for(lambda: "to find out" in terminal.text)
+            shown = terminal.text.rstrip()
+    return f"$ tap-botsessions --config config.json --plan\n{shown}\n"
+
+
+SCREENS: dict[str, Screen] = {"plan": plan, "progress": progress}
 
 
 def main() -> None:

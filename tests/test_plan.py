@@ -27,7 +27,9 @@ from tap_botsessions.forecast import (
 from tap_botsessions.plan import SAMPLES, Plan, plan
 from tap_botsessions.tap import TapBotsessions
 from tap_botsessions.windows import Window
+from tests import screens
 from tests.conftest import config_for, sync
+from tests.docs import ROOT
 from tests.test_audit import audited
 from tests.truth import STREAMS
 
@@ -450,6 +452,18 @@ def test_the_table_fits_and_says_all_of_it(
         "2,974 rows in 76 requests: 1 minute, decided by Avaamo's budget of 50 "
         "requests a minute. It took 24 requests to find out. Nothing was synced."
     ) in text
+
+
+def test_the_screen_that_is_shown_in_the_documentation_is_that_of_today(
+    tmp_path: Path,
+) -> None:
+    """And both vendors' budgets are told, where both have one to wait for."""
+    shown = screens.plan(tmp_path)
+    assert (ROOT / "docs" / "plan.txt").read_text() == shown
+    assert max(map(len, shown.splitlines())) <= 80
+    told = " ".join(shown.split())
+    assert "of which Avaamo's budget of 50 requests a minute takes" in told
+    assert "and Kore.ai's budget of 60 requests a minute for bot st-" in told
 
 
 def test_machines_are_told_all_of_it(simulator: Simulator, tmp_path: Path) -> None:
