@@ -122,6 +122,11 @@ def column_type(column: dict[str, Any]) -> str:
     return " or ".join(f"*{kind}*" if kind == "null" else kind for kind in types)
 
 
+def screen(name: str) -> str:
+    """A screen that `python -m tests.screens` has made."""
+    return f"```text\n{(ROOT / 'docs' / f'{name}.txt').read_text()}```"
+
+
 def rewritten(text: str, name: str, content: str, comment: str) -> str:
     """A text with the part between two comments replaced."""
     begin, end = (comment.format(f"{name}: {place}") for place in ("begin", "end"))
@@ -137,6 +142,8 @@ def readme(text: str) -> str:
     """README.md as it must be."""
     text = rewritten(text, "settings", settings_table(), "<!-- {} -->")
     text = rewritten(text, "personal", personal_table(), "<!-- {} -->")
+    text = rewritten(text, "plan", screen("plan"), "<!-- {} -->")
+    text = rewritten(text, "progress", screen("progress"), "<!-- {} -->")
     return rewritten(text, "fields", fields_table(), "<!-- {} -->")
 
 
