@@ -107,7 +107,8 @@ def _table(plan: Plan) -> Table:
             for bot in those:
                 table.add_row(Text(f"  {bot.bot}"), *_cells(plan, [bot]))
                 if bot.ids:
-                    table.add_row(Text(f"    and {bot.ids:,} by their ids", "dim"))
+                    by_id = f"    and {_many(bot.ids, 'session')} by id"
+                    table.add_row(Text(by_id, "dim"))
     _add_head(table, "in all")
     for name, bots in streams.items():
         kind = bots[0].stream.kind

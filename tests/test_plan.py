@@ -466,6 +466,15 @@ def test_the_screen_that_is_shown_in_the_documentation_is_that_of_today(
     assert "and Kore.ai's budget of 60 requests a minute for bot st-" in told
 
 
+def test_sessions_that_are_asked_for_by_id_are_told(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    config = config_for(simulator, kore_session_ids=["s-1", "s-2", "s-1"])
+    told = run(tmp_path, config).stdout
+    assert "and 2 sessions by id" in told
+    assert "no range" in told
+
+
 def test_machines_are_told_all_of_it(simulator: Simulator, tmp_path: Path) -> None:
     told = run(tmp_path, config_for(simulator), "--format=json")
     assert told.returncode == 0
