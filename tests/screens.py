@@ -52,7 +52,7 @@ def plan(folder: Path) -> str:
         for name in budgets:
             del settings[name]
         config.write_text(json.dumps(settings))
-        command = [TAP, "--config", config, "--plan"]
+        command = (TAP, "--config", config, "--plan")
         with on_terminal(command, lines=60, LOGLEVEL="WARNING") as terminal:
             terminal.wait_for(lambda: "to find out" in terminal.text)
             shown = terminal.text.rstrip()
