@@ -198,7 +198,7 @@ def _ended_well(owed: Owed, failed: set[Bot]) -> Iterator[str]:
     """The exit code says what came to pass, and no line is half written."""
     run, ending = owed.run, owed.run.step.weather.ending
     if "Traceback" in run.log:
-        yield run.log[run.log.index("Traceback") :][:3000]
+        yield run.log[run.log.index("Traceback") :][:8000]
     if run.is_broken:
         # What a pipe between processes has taken in, the tap never learns of.
         if run.code != 1 and not (run.code == 0 and owed.plan.is_real):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import gc
 import io
 import logging
@@ -13,6 +14,7 @@ import threading
 import traceback
 import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 from unittest.mock import patch
 
@@ -21,14 +23,13 @@ from tests.chaos.quick import quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from tests.chaos.nemesis import Ending
     from tests.chaos.quick import Start
     from tests.chaos.vendors import Vendors
 
-PATIENCE = 120.0
-"""Seconds after which a run counts as stuck."""
+PATIENCE = 300.0
+"""Seconds after which a run counts as stuck, however busy the machine."""
 
 
 class EndedError(BaseException):
@@ -135,9 +136,11 @@ def _die_of(signum: int) -> NoReturn:
 def _watched() -> Iterator[None]:
     """Raise an error in this thread if it is stuck."""
 
-    def give_up(_signum: int, frame: FrameType | None) -> NoReturn:
-        stack = "".join(traceback.format_stack(frame, limit=12))
-        raise TimeoutError(f"stuck at\n{stack}")
+    def give_up(*_: object) -> NoReturn:
+        with TemporaryFile("w+") as file:
+            faulthandler.dump_traceback(file)
+            file.seek(0)
+            raise TimeoutError(f"stuck, its threads at\n{file.read()}")
 
     before = signal.signal(signal.SIGUSR1, give_up)
     timer = threading.Timer(PATIENCE, lambda: os.kill(os.getpid(), signal.SIGUSR1))
