@@ -293,13 +293,19 @@ class KoreSessions(BotStream):
 
     def _emits(self, sessions: OpenSessions, row: Row) -> bool:
         """Put down what a session has come to, and say whether it is emitted."""
-        emits = (
-            not self.types
-            or row.record["containment_type"] in {None, *self.types}
-            or sessions.was_emitted(row)
-        )
+        emits = self._is_asked_for(row.record) or sessions.was_emitted(row)
         sessions.observe(row, emitted=emits)
         return emits
+
+    def _is_asked_for(self, record: dict[str, Any]) -> bool:
+        """Whether a session matches the filters that it may come to match or leave.
+
+        A list of open sessions holds all types, and one by ids knows no filters.
+        """
+        session_type = self.config.get("kore_session_type")
+        return (
+            not self.types or record["containment_type"] in {None, *self.types}
+        ) and (not session_type or record["session_type"] in {None, session_type})
 
     @override
     def to_state(self, bot: str, end: datetime | None) -> dict[str, Any]:

@@ -14,14 +14,17 @@ from simulator import Rule, Simulator, World
 from simulator.faults import hook
 from tap_botsessions.errors import BookmarkError
 from tap_botsessions.open_sessions import OpenSessions
+from tap_botsessions.reader import Taken
 from tap_botsessions.records import Row
-from tests.conftest import Synced, end_of, sync
+from tap_botsessions.tap import TapBotsessions
+from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import Keyed, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+START_TEXT = "2026-03-01T00:00:00Z"
 KORE = ("kore_sessions",)
 SOLVED = {"name": "solved", "type": "session", "values": ["yes"]}
 """A tag that sessions have once they are closed."""
@@ -393,3 +396,42 @@ def test_a_session_that_closes_between_the_lists_of_two_types_is_not_lost(
     found = first.records["kore_sessions"] | second.records["kore_sessions"]
     owed = of_types(truth(world), types)
     assert {key for key in owed if key[0] == bot} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("came_to", "is_emitted"),
+    [
+        (("agent", "non-interactive"), True),
+        (("agent", "interactive"), False),
+        (("dropOff", "non-interactive"), False),
+    ],
+)
+def test_a_session_that_left_a_filter_before_it_was_emitted_is_not(
+    simulator: Simulator, came_to: tuple[str, str], *, is_emitted: bool
+) -> None:
+    """It was open and of another type; by its id it comes whatever it has become."""
+    followed = {
+        "context": {"bot_id": "st-1"},
+        "open_sessions": {"s-1": [START_TEXT, ""]},
+    }
+    tap = TapBotsessions(
+        config=config_for(
+            simulator,
+            kore_bot_ids=["st-1"],
+            kore_containment_types=["agent"],
+            kore_session_type="non-interactive",
+        ),
+        state={"bookmarks": {"kore_sessions": {"partitions": [followed]}}},
+    )
+    stream: Any = tap.streams["kore_sessions"]
+    stream.job("st-1")
+    containment_type, session_type = came_to
+    raw = {
+        "sessionId": "s-1",
+        "start_time": START_TEXT,
+        "sessionStatus": "closed",
+        "containmentType": containment_type,
+        "sessionType": session_type,
+    }
+    rows = stream.rows("st-1", [raw])
+    assert bool(stream.to_emit("st-1", Taken(None, rows))) is is_emitted
