@@ -187,6 +187,8 @@ class TapBotsessions(CheckedTap):
             BotError: A bot can't be read.
         """
         for stream in self.streams.values():
+            if not isinstance(stream, BotStream):
+                continue  # the audit trail: there is nothing to audit
             stream.ABORT_AT_RECORD_COUNT = 1
             stream.selected = True
             stream._write_schema_message()  # noqa: SLF001 -- as sync does

@@ -1320,7 +1320,7 @@ def test_the_streams_of_the_vendors_configured_or_else_all_are_discovered(
     run = tap.run("--discover", config=config)
     assert run.returncode == 0
     found = [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]]
-    assert found == streams
+    assert found == [*streams, "sync_windows"]
     assert HIDDEN not in run.stdout + run.stderr
 
 
@@ -1341,8 +1341,8 @@ def test_streams_are_discovered_whatever_else_is_wrong(
 ) -> None:
     run = tap.run("--discover", config={**KORE, **settings})
     assert run.returncode == 0
-    (stream,) = json.loads(run.stdout)["streams"]
-    assert stream["tap_stream_id"] == "kore_sessions"
+    found = [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]]
+    assert found == ["kore_sessions", "sync_windows"]
 
 
 # The connection test
@@ -1377,7 +1377,7 @@ def test_a_connection_test_of_the_schemas_makes_no_request(tap: CommandLine) -> 
     assert run.returncode == 0
     assert [json.loads(line)["type"] for line in run.stdout.splitlines()] == [
         "SCHEMA"
-    ] * 4
+    ] * 5
 
 
 @pytest.mark.parametrize(
