@@ -326,7 +326,7 @@ def test_a_server_that_ignores_the_range_is_found_out(simulator: Simulator) -> N
         ({"layer_id": None}, "layer_id"),
         ({"created_at": "yesterday"}, "created_at"),
         ({"created_at": None}, "created_at"),
-        ({"created_at": 1_772_400_000_000_000}, "created_at"),
+        ({"created_at": 10**21}, "created_at"),
     ],
 )
 def test_a_record_without_its_key_or_time_is_not_dropped_in_silence(
