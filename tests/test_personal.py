@@ -138,9 +138,16 @@ def test_what_is_not_personal_stays(served: Simulator) -> None:
                 assert column(synced, stream, name) == column(kept, stream, name)
 
 
+def test_what_is_personal_is_of_a_kind_that_is_known(served: Simulator) -> None:
+    kinds = {"id", "name", "other", "tags", "text"}
+    for schema in schemas(served).values():
+        assert {field.get("x-personal", "id") for field in schema.values()} <= kinds
+        assert schema["additional_fields"]["x-personal"] == "other"
+
+
 def schemas(simulator: Simulator) -> dict[str, dict[str, Any]]:
     tap = TapBotsessions(config=config_for(simulator))
-    return {name: each.schema["properties"] for name, each in tap.streams.items()}
+    return {name: tap.streams[name].schema["properties"] for name in STREAMS}
 
 
 def test_texts_are_dropped_unless_they_are_to_be_kept(served: Simulator) -> None:

@@ -88,5 +88,6 @@ def test_the_catalog_has_the_keys_of_the_contract() -> None:
         properties = entry.schema.to_dict()["properties"]
         for name, field in properties.items():
             assert field["description"], f"{entry.tap_stream_id}.{name}"
+            assert isinstance(field["type"], list)
             nullable = "null" in field["type"]
             assert not (nullable and name in (entry.key_properties or ()))
