@@ -176,6 +176,8 @@ def _text_lines(config: Config) -> Iterator[str]:
         for where, text in _strings(config.get(name), name):
             if not text.strip():
                 yield f"{where}: is blank"
+            elif not text.isprintable() and "secret" not in where and is_json(text):
+                yield f"{where}: holds characters that can't be shown"
     for name in ("avaamo_access_token", "user_agent"):
         value = config.get(name) or ""
         if not (value.isascii() and value.isprintable() and value.strip() == value):
