@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tap_botsessions.reader import Fetch, Listing, Page, Seen
 
-SEEDS = range(300)
+SEEDS = range(200)
 
 ENOUGH = range(100)
 """Seeds among which each of the bugs below is found."""
