@@ -116,7 +116,7 @@ def assert_sound(messages: Messages) -> None:
         elif message["type"] == "RECORD":
             name, record = message["stream"], message["record"]
             wrong = [error.message for error in validators[name].iter_errors(record)]
-            assert wrong == []
+            assert wrong == [], (name, wrong)
             assert not UNSTORABLE.search("".join(strings_of(record)))
             assert all(record[key] is not None for key in keys[name])
 

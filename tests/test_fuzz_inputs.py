@@ -8,6 +8,7 @@ import re
 import socket
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -28,9 +29,9 @@ from tests.conftest import config_for, end_of, sync
 from tests.junk import (
     EMAIL,
     INSTANTS,
+    PLAIN,
     SECRET,
     TOKEN,
-    VALUES,
     damaged,
     replaced,
     spoilt,
@@ -152,7 +153,8 @@ class Workshop:
         errors = [*log.errors, *result.stderr.splitlines()]
         assert_discreet([*log.lines, *errors])
         assert result.exit_code in {0, 1}
-        assert (result.exit_code == 0) == (errors == [])
+        if not {*arguments} & {"--check", "--plan"}:  # they tell it where they print
+            assert (result.exit_code == 0) == (errors == [])
         return Ended(result.exit_code, result.stdout_bytes, errors)
 
 
@@ -282,7 +284,9 @@ def configurations(draw: DrawFn, workshop: Workshop) -> Json:
         case 3:
             names = [*CONTRACT, *ALLOWED, "stream_maps", "colour"]
             for name in draw(st.lists(st.sampled_from(names), max_size=3)):
-                config[name] = draw(spoilt(config.get(name), most=2) | VALUES)
+                config[name] = draw(
+                    spoilt(config.get(name), most=2, junk=PLAIN) | PLAIN
+                )
     batch = config.get("batch_config")
     if isinstance(batch, dict) and isinstance(batch.get("storage"), dict):
         root = {"root": workshop.folder.as_uri()}
@@ -300,13 +304,14 @@ WAYS = ["file", "file", "file", "torn file", "environment", ".env", "both"]
 
 
 @st.composite
-def handed_in(draw: DrawFn, workshop: Workshop) -> tuple[list[str], dict[str, str]]:
+def handed_in(
+    draw: DrawFn, workshop: Workshop, config: Json
+) -> tuple[list[str], dict[str, str]]:
     """Settings in a file, in the environment or in an .env file.
 
     Returns:
         The command line's arguments, and the environment's variables.
     """
-    config = draw(configurations(workshop))
     dotenv = workshop.folder / ".env"
     dotenv.unlink(missing_ok=True)
     way = draw(st.sampled_from(WAYS))
@@ -334,7 +339,8 @@ KNOWN = re.compile(
 )
 """What an error begins with."""
 
-COMMANDS = st.sampled_from([[], [], [], ["--discover"], ["--test"], ["--test=schema"]])
+SINGER: list[list[str]] = [[], ["--test"], ["--test=schema"]]
+COMMANDS = [*SINGER, [], [], [], ["--discover"], ["--check"], ["--plan"]]
 
 
 @tried(200)
@@ -342,10 +348,11 @@ COMMANDS = st.sampled_from([[], [], [], ["--discover"], ["--test"], ["--test=sch
 def test_any_settings_are_used_or_told_of(
     workshop: Workshop, data: st.DataObject
 ) -> None:
-    arguments, environment = data.draw(handed_in(workshop))
-    command = data.draw(COMMANDS)
+    config = data.draw(configurations(workshop))
+    arguments, environment = data.draw(handed_in(workshop, config))
+    command = data.draw(st.sampled_from(COMMANDS))
     ended = workshop.run(*arguments, *command, environment=environment)
-    if command != ["--discover"]:
+    if command in SINGER and "stream_maps" not in config:
         assert_sound(ended.messages)
     assert [error for error in ended.errors if not KNOWN.match(error)] == []
 
@@ -389,27 +396,31 @@ def test_any_state_is_gone_on_from_or_told_of(
 ) -> None:
     state = data.draw(
         st.one_of(
-            spoilt(half_read, junk=VALUES | BOOKMARKS),
+            spoilt(half_read, junk=PLAIN | BOOKMARKS),
             st.sampled_from(STREAMS).flatmap(
                 lambda stream: replaced(
                     half_read,
                     ("bookmarks", stream, "partitions", 0, "replication_key_value"),
-                    BOOKMARKS | VALUES,
+                    BOOKMARKS | PLAIN,
                 )
             ),
-            st.sampled_from(FOREIGN).flatmap(spoilt),
-            VALUES,
+            st.sampled_from(FOREIGN).flatmap(partial(spoilt, junk=PLAIN)),
+            PLAIN,
         )
     )
     content = data.draw(st.just(written(state)) | damaged(written(state)))
     offset = data.draw(st.sampled_from([0, 0, 19_800, -18_000]))
     config = workshop.config | {"avaamo_utc_offset": offset}
-    ended = workshop.run(
+    arguments = [
         "--config",
         workshop.write("config.json", written(config)),
         "--state",
         workshop.write("state.json", content),
-    )
+    ]
+    if data.draw(st.integers(0, 4)) == 0:
+        workshop.run(*arguments, "--plan")
+        return
+    ended = workshop.run(*arguments)
     assert_sound(ended.messages)
     assert check_state(ended.state) == []
     if "Config validation failed" in ended.errors:
@@ -477,7 +488,7 @@ METADATA = st.dictionaries(
             "schema-name",
         ]
     ),
-    VALUES | st.sampled_from(["FULL_TABLE", "automatic", "unsupported", ["date"]]),
+    PLAIN | st.sampled_from(["FULL_TABLE", "automatic", "unsupported", ["date"]]),
 )
 
 
@@ -490,11 +501,11 @@ def test_any_catalog_is_followed_or_told_of(
     entries = [*discovered["streams"]]
     root = len(entries[place]["metadata"]) - 1
     entries[place] = data.draw(
-        spoilt(entries[place], most=1)
+        spoilt(entries[place], most=1, junk=PLAIN)
         | replaced(entries[place], ("metadata", root, "metadata"), METADATA)
     )
     catalog = data.draw(st.sampled_from([{"streams": entries}] * 3 + [discovered]))
-    catalog = data.draw(st.just(catalog) | spoilt(catalog, most=1) | VALUES)
+    catalog = data.draw(st.just(catalog) | spoilt(catalog, most=1, junk=PLAIN) | PLAIN)
     content = data.draw(st.just(written(catalog)) | damaged(written(catalog)))
     ended = workshop.run(
         "--config",
@@ -579,6 +590,25 @@ def read(workshop: Workshop, config: bytes, catalog: bytes, state: bytes) -> Tol
     return told
 
 
+def check_and_discover(workshop: Workshop, config: bytes) -> None:
+    """Have the Airbyte source check settings and discover by them."""
+    workshop.simulator.requests.clear()
+    out = BytesIO()
+    with undisturbed(), Log() as log:
+        try:
+            source, settings = Source(AirbyteWriter(out)), load(config.decode())
+            assert source.check(settings)
+            assert source.discover(settings)
+        except SettingsError as error:
+            assert_discreet(str(error).splitlines())
+        except ValueError:
+            return
+    assert_discreet(log.lines)
+    told = strict(out.getvalue())
+    [status] = [each for each in told if each["type"] == "CONNECTION_STATUS"]
+    assert_discreet(status["connectionStatus"].get("message", "").splitlines())
+
+
 @pytest.fixture(scope="module")
 def configured(workshop: Workshop) -> Json:
     """A configured catalog of all streams."""
@@ -640,12 +670,14 @@ def test_any_files_of_airbytes_are_used_or_told_of(
         ),
     ]
     place = data.draw(parts[which])
-    junk = VALUES | BOOKMARKS
+    junk = PLAIN | BOOKMARKS
     broken = data.draw(
         spoilt(right[which], junk=junk) | replaced(right[which], place, junk)
     )
     files[which] = data.draw(st.just(written(broken)) | damaged(written(broken)))
     told = read(workshop, *files)
+    if not which:
+        check_and_discover(workshop, files[0])
     for stream in STREAMS:
         if which and told.ended(stream) == "COMPLETE":
             streams = [each["stream"] for each in json.loads(files[2])]
