@@ -9,7 +9,6 @@ from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typing_extensions import override
 
 from tap_botsessions import reader
 from tap_botsessions.ahead import ReadAhead
@@ -95,10 +94,11 @@ def a_page_skipped(patch: Patch) -> None:
     whole = getattr_static(reader, "_read_pages")
 
     def hasty(
-        listing: Listing, max_rows: int
+        listing: Listing, union: Seen, max_rows: int
     ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
-        pages = yield from whole(listing, max_rows)
+        pages = yield from whole(listing, {}, max_rows)
         pages = pages[:-1] or pages
+        union.update((row.key, row) for page in pages for row in page.rows)
         total = sum(page.received for page in pages)
         return [page._replace(total=total) for page in pages]
 
@@ -108,23 +108,26 @@ def a_page_skipped(patch: Patch) -> None:
 @found_by("was served and left its list, and has not come")
 def a_union_not_kept(patch: Patch) -> None:
     """Of a list that is read again, only what the last attempt saw is kept."""
-    whole = getattr_static(reader, "_take_list")
+    take_list = getattr_static(reader, "_take_list")
+    read_pages = getattr_static(reader, "_read_pages")
 
-    class Last(dict[Any, Any]):
-        @override
-        def update(self, *rows: Any, **more: Any) -> None:
-            self.clear()
-            super().update(*rows, **more)
-
-    def forgetful(
+    def take(
         listing: Listing, union: Seen, max_rows: int
     ) -> Generator[Sequence[Fetch], Sequence[Page], Any]:
-        last = Last()
-        taken = yield from whole(listing, last, max_rows)
+        last: Seen = {}
+        taken = yield from take_list(listing, last, max_rows)
         union.update(last)
         return taken
 
-    patch.setattr(reader, "_take_list", forgetful)
+    def forgetful(
+        listing: Listing, union: Seen, max_rows: int
+    ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
+        union.clear()
+        pages: list[Page] = yield from read_pages(listing, union, max_rows)
+        return pages
+
+    patch.setattr(reader, "_take_list", take)
+    patch.setattr(reader, "_read_pages", forgetful)
 
 
 @found_by("a state says that .* records have not come")
