@@ -68,6 +68,13 @@ class Job:
     settles: bool = False
     asked: Callable[[int], None] = lambda _attempts: None
 
+    @property
+    def span(self) -> Window | None:
+        """The range in which its windows lie; none if it has no window."""
+        if not self.spans:
+            return None
+        return Window(self.spans[0].start, self.spans[-1].end)
+
 
 @dataclass(eq=False)
 class _Lane:

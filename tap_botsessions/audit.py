@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream
 from typing_extensions import override
 
+from tap_botsessions.emission import Emitter
 from tap_botsessions.stream import SCHEMAS
 from tap_botsessions.windows import to_rfc3339
 
@@ -38,6 +39,7 @@ class SyncWindows(Stream):
             tap: The tap.
         """
         super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
+        self._emit = Emitter(tap, self)
         self._run_id = str(uuid.uuid4())
         self._number = 0
 
@@ -53,9 +55,9 @@ class SyncWindows(Stream):
         if not self.selected:
             return
         if not self._number:
-            self._write_schema_message()
+            self._emit.schema()
         self._number += 1
-        self._write_record_message(self._record(stream, bot, taken, emitted))
+        self._emit.records([self._record(stream, bot, taken, emitted)])
 
     def _record(
         self, stream: str, bot: str, taken: Taken, emitted: int

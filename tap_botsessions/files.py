@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tap_botsessions.inputs import is_json
+from tap_botsessions.inputs import Json, is_json
 from tap_botsessions.schema_errors import lines_on
 
 _LIKE_A_STATE = (
@@ -126,7 +126,7 @@ def check_catalog(catalog: dict[str, Any]) -> list[str]:
     return [f"catalog: {_LIKE_A_CATALOG}{problem}" for problem in problems]
 
 
-def without_fractions(state: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
+def without_fractions(state: Json) -> Json:
     """The state with each time token floored to a whole second, and so read again.
 
     Targets made with the SDK fail to write out a state that holds a fraction.

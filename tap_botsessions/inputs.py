@@ -7,13 +7,16 @@ import logging
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""What JSON can hold: anything, until it has been checked."""
 
 _DEEPEST = 100
 """So many levels of JSON are read; no setting, state or catalog has as many."""
 
 
-def load(text: str) -> Any:  # noqa: ANN401 -- JSON can be anything
+def load(text: str) -> Json:
     """Read JSON.
 
     Raises:
@@ -52,7 +55,7 @@ def read_object(path: str) -> dict[str, Any]:
     return load_object(Path(path).read_text(encoding="utf-8"))
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
+def plain(value: Json) -> Json:
     """The same JSON with each number as an int if it is whole, or else as a float."""
     if isinstance(value, float | Decimal):
         number = float(value)

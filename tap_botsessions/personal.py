@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_botsessions.inputs import Json
     from tap_botsessions.settings import Config
 
 KEYWORD = "x-personal"
@@ -37,7 +38,7 @@ class Personal:
         return records
 
 
-def hashed(key: bytes, value: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
+def hashed(key: bytes, value: Json) -> Json:
     """The same JSON with HMAC-SHA256, in hexadecimal, of every string and number."""
     if isinstance(value, str):
         return hmac.digest(key, value.encode(), "sha256").hex()

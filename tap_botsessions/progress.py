@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_botsessions.windows import Window
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from tap_botsessions.ahead import Job
     from tap_botsessions.budget import Budget
     from tap_botsessions.reader import Taken
+    from tap_botsessions.windows import Window
 
 
 @dataclass(eq=False)
@@ -109,8 +108,7 @@ class StreamProgress:
         """Learn what is to be read of a bot, and what that is charged to."""
         bot = self._by_id[job.bot]
         bot.budget = budget
-        if job.spans:
-            bot.span = Window(job.spans[0].start, job.spans[-1].end)
+        bot.span = job.span
         bot.is_over = not job.spans and job.first is None
 
     def asked(self, bot: str, attempts: int) -> None:

@@ -8,12 +8,15 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime  # noqa: TC003 -- typing reads it in a NamedTuple
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from tap_botsessions.errors import RecordError
 from tap_botsessions.windows import parse_instant, to_rfc3339
+
+if TYPE_CHECKING:
+    from tap_botsessions.inputs import Json
 
 Convert = Callable[[Any], Any]
 Columns = Mapping[str, tuple[str, Convert]]
@@ -197,7 +200,7 @@ def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:
             raise RecordError(msg)
 
 
-def decode(body: bytes) -> Any:  # noqa: ANN401 -- JSON can be anything
+def decode(body: bytes) -> Json:
     """Read a JSON body and clean what no database takes from its strings.
 
     NUL characters and lone surrogates, which PostgreSQL refuses, become U+FFFD, and so
@@ -229,7 +232,7 @@ def _finite(written: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 -- JSON can be anything
+def _cleaned(value: Json) -> Json:
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, dict):

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
+    from tap_botsessions.inputs import Json
+
 _BOUNDS = {
     "exclusiveMinimum": "must be more than {}",
     "maximum": "must be at most {}",
@@ -18,7 +20,7 @@ _BOUNDS = {
 }
 
 
-def sound(schema: Any) -> Any:  # noqa: ANN401 -- a part of a schema can be anything
+def sound(schema: Json) -> Json:
     """A schema of the SDK's without the word "null" where a schema has to be."""
     if isinstance(schema, dict):
         return {

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from singer_sdk import SchemaDirectory, Stream
-from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_botsessions.ahead import Job, ReadAhead
+from tap_botsessions.emission import Emitter
 from tap_botsessions.errors import BookmarkError, BotError, MapError, RecordError
-from tap_botsessions.inputs import one_line
-from tap_botsessions.output import PieceWriter
 from tap_botsessions.personal import Personal
 from tap_botsessions.progress import StreamProgress
 from tap_botsessions.settings import given
-from tap_botsessions.summaries import Summaries
+from tap_botsessions.summaries import MOST_BOTS, Summaries
 from tap_botsessions.windows import (
     Window,
     parse_instant,
@@ -32,7 +28,7 @@ from tap_botsessions.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
@@ -100,6 +96,7 @@ class BotStream(Stream):
         """
         super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
         self.tap = tap
+        self.emit = Emitter(tap, self)
         self.personal = Personal(tap.config, self.schema)
         self.bots = bots
         self.failures = failures
@@ -177,12 +174,10 @@ class BotStream(Stream):
 
     def job(self, bot: str) -> Job:
         """What is to be read of a bot in this run."""
-        span = self.span(bot)
-        self.logger.info("%s: reading %s", self.what(bot), span)
         return Job(
             bot,
             partial(self.take, bot),
-            list(self.spans(span)),
+            list(self.spans(self.span(bot))),
             self.widest,
             asked=partial(self.progress.asked, bot),
         )
@@ -244,9 +239,12 @@ class BotStream(Stream):
         """The SDK's context of a bot: its partition."""
         return {self.bot_key: bot}
 
-    def what(self, bot: str) -> str:
-        """The stream and the bot, for messages."""
-        return f"{self.name}, {self.kind} {bot}"
+    def what(self, *bots: str) -> str:
+        """The stream and the bots, or how many they are, for messages."""
+        if len(bots) > MOST_BOTS:
+            return f"{self.name}, {len(bots)} {self.kind}s"
+        kind = self.kind if len(bots) == 1 else f"{self.kind}s"
+        return f"{self.name}, {kind} {', '.join(bots)}"
 
     @property
     def kind(self) -> str:
@@ -265,19 +263,42 @@ class BotStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
+        for records in self.read(context):
+            yield from records
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, None, None]:
+        """Emit the records of all bots.
+
+        This replaces a private method of the SDK's, which reads one partition after
+        another, moves bookmarks by records and keeps books on each: here bots are read
+        at once, bookmarks move by windows, and records need no further care.
+
+        Yields:
+            The records, if they are not written: they are for a BATCH then.
+        """
+        reading = self.read(context)
+        with (
+            self.tap.flushing(),
+            self.progress.reading(),
+            self.summaries.telling(),
+        ):
+            try:
+                yield from self.emit.all_of(reading, write_messages=write_messages)
+            except (MapError, RecordError) as error:
+                self._put_aside(self.name, error, self.bots)
+
+    def read(self, context: Context | None) -> Iterator[Sequence[Record]]:
         """Read all bots, or one, and checkpoint after each window.
 
         Args:
             context: The bot's; none for all of them.
 
         Yields:
-            The records, those of a bot in order of time.
+            Records, some at a time; those of a bot in order of time.
         """
-        for records in self._read(context):
-            yield from records
-
-    def _read(self, context: Context | None) -> Iterator[Sequence[Record]]:
-        """Read all bots, or one, some records at a time."""
         bots = [context[self.bot_key]] if context else self.bots
         with ReadAhead(
             self._jobs(bots),
@@ -314,15 +335,26 @@ class BotStream(Stream):
             taken.seconds,
         )
 
-    def _jobs(self, bots: Iterable[str]) -> Iterator[Job]:
+    def _jobs(self, bots: Iterable[str]) -> list[Job]:
+        jobs = []
         for bot in bots:
             try:
-                job = self.job(bot)
+                jobs.append(self.job(bot))
             except BotError as error:
                 self._fail(bot, error)
-            else:
-                self.progress.expect(job, self.budget(bot))
-                yield job
+        for job in jobs:
+            self.progress.expect(job, self.budget(job.bot))
+        self._announce(jobs)
+        return jobs
+
+    def _announce(self, jobs: Iterable[Job]) -> None:
+        """Tell of what is to be read: a line for all bots that are read alike."""
+        alike: dict[str, list[str]] = {}
+        for job in jobs:
+            otherwise = "sessions by their ids" if job.first else "nothing new"
+            alike.setdefault(str(job.span or otherwise), []).append(job.bot)
+        for span, bots in alike.items():
+            self.logger.info("%s: reading %s", self.what(*bots), span)
 
     def _fail(self, bot: str, error: BotError) -> None:
         """Put a bot aside; its bookmark stays, and the others go on."""
@@ -353,90 +385,6 @@ class BotStream(Stream):
             self.tap.state_writer.write_state(self.tap_state)
 
     @override
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[Record, None, None]:
-        """Emit the records of all bots.
-
-        This replaces a private method of the SDK's, which reads one partition after
-        another, moves bookmarks by records and keeps books on each: here bots are read
-        at once, bookmarks move by windows, and records need no further care. The three
-        private methods below are the others that are used.
-
-        Yields:
-            The records, if they are not written: they are for a BATCH then.
-        """
-        write = self._plain_writer() or self._write_one_by_one
-        with (
-            self.tap.flushing(),
-            self.progress.reading(),
-            self.summaries.telling(),
-            self.get_record_counter() as counter,
-            self.get_sync_timer(),
-        ):
-            try:
-                for records in self._up_to_limit(self._read(context)):
-                    counter.increment(len(records))
-                    if write_messages:
-                        write(records)
-                    else:
-                        yield from self._mapped(records)
-            except MapError as error:
-                self._put_aside(self.name, error, self.bots)
-            except RecursionError:
-                msg = "a record is nested too deeply to be written"
-                self._put_aside(self.name, RecordError(msg), self.bots)
-
-    def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:
-        """A quicker way to write records, if they are to be written as they are.
-
-        The SDK's passes each through its catalog's selection and its stream maps.
-        """
-        writer = self.tap.message_writer
-        [stream_map, *others] = self.stream_maps
-        if (
-            not isinstance(writer, PieceWriter)
-            or others
-            or type(stream_map) is not SameRecordTransform
-            or stream_map.flattening_enabled
-            or not all(self.mask.values())
-            or self._stream_version is not None
-        ):
-            return None
-        return partial(writer.write_records, stream_map.stream_alias)
-
-    def _up_to_limit(
-        self, reading: Iterator[Sequence[Record]]
-    ) -> Iterator[Sequence[Record]]:
-        """Abort the sync at the limit that a test run sets."""
-        limit = self.ABORT_AT_RECORD_COUNT
-        left = limit
-        for records in reading:
-            if left is None:
-                yield records
-                continue
-            yield records[:left]
-            left -= len(records[:left])
-            if left == 0:
-                self._check_max_record_limit(current_record_index=limit or 0)
-
-    def _mapped(self, records: Sequence[Record]) -> Iterator[Record]:
-        """Records for a BATCH, by the catalog's selection and the stream's map.
-
-        The SDK's batches pass by both, and by flattening.
-        """
-        for record in records:
-            with _mapping():
-                messages = list(self._generate_record_messages(record))
-            for message in messages:
-                yield message.record
-
-    def _write_one_by_one(self, records: Sequence[Record]) -> None:
-        with _mapping():
-            for record in records:
-                self._write_record_message(record)
-
-    @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """None: a bookmark is never taken from a record, so it needs no bound."""
 
@@ -446,17 +394,3 @@ class BotStream(Stream):
         replication_key = self.replication_key
         super().apply_catalog(catalog)
         self.replication_key = replication_key
-
-
-@contextmanager
-def _mapping() -> Iterator[None]:
-    """Tell of a stream map that fails, and nothing of the record that it fails on."""
-    try:
-        yield
-    except OSError:
-        raise  # the target is gone
-    except Exception as error:  # an expression can fail in any way
-        kind = type(error.__cause__ or error).__name__
-        where = f", {error}" if isinstance(error, MapExpressionError) else ""
-        msg = f"stream_maps: an expression fails on a record ({kind}{where})"
-        raise MapError(one_line(msg)) from error

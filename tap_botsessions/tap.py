@@ -6,16 +6,12 @@ import copy
 import gc
 import sys
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import click
-from singer_sdk.exceptions import (
-    AbortedSyncFailedException,
-    AbortedSyncPausedException,
-    ConfigValidationError,
-)
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
@@ -186,14 +182,8 @@ class TapBotsessions(CheckedTap):
         Raises:
             BotError: A bot can't be read.
         """
-        for stream in self.streams.values():
-            if not isinstance(stream, BotStream):
-                continue  # the audit trail: there is nothing to audit
-            stream.ABORT_AT_RECORD_COUNT = 1
-            stream.selected = True
-            stream._write_schema_message()  # noqa: SLF001 -- as sync does
-            with suppress(AbortedSyncFailedException, AbortedSyncPausedException):
-                list(stream._sync_records())  # noqa: SLF001 -- as sync does
+        for stream in self._bot_streams:  # the audit trail has nothing to audit
+            stream.emit.sample()
 
     def flush(self) -> None:
         """Have what was written leave this process."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from tap_botsessions.inputs import Json
+
 _YEARS = range(1970, 3000)
 """What a run may span, far from where the arithmetic of instants ends."""
 
@@ -100,7 +102,7 @@ def unknown(config: Config, schema: dict[str, Any]) -> Iterator[str]:
         yield one_line(line)
 
 
-def _meant(value: Any, setting: dict[str, Any]) -> Any:  # noqa: ANN401 -- of any type
+def _meant(value: Json, setting: dict[str, Any]) -> Json:
     if isinstance(value, str) and "string" not in setting.get("type", "string"):
         try:
             value = load(value)

@@ -85,7 +85,7 @@ def a_checkpoint_before_its_rows(patch: Patch) -> None:
                     self._checkpoint(bot, outcome)
                     yield [row.record for row in rows]
 
-    patch.setattr(BotStream, "_read", hasty)
+    patch.setattr(BotStream, "read", hasty)
 
 
 @found_by("a state says that .* records have not come")

@@ -397,6 +397,53 @@ def test_without_a_terminal_the_log_has_each_window_and_each_bot(
     )
 
 
+def announced(caplog: pytest.LogCaptureFixture, stream: str) -> list[str]:
+    """What the log says is going to be read of a stream, in the latest run."""
+    lines = [each.getMessage() for each in caplog.records]
+    return [line for line in lines if re.match(f"{stream}, .*: reading ", line)]
+
+
+def test_bots_that_are_read_alike_are_announced_in_a_line(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    state = run(simulator, end_date="2026-03-05T00:00:00Z").synced.state
+    first = "2026-03-01T00:00:00Z"
+    line = f"avaamo_messages, agents 201, 202: reading {first} to 2026-03-05T00:00:00Z"
+    assert announced(caplog, "avaamo_messages") == [line]
+    del state["bookmarks"]["avaamo_messages"]["partitions"][0]
+    caplog.clear()
+    run(simulator, state, end_date="2026-03-05T00:00:00Z")
+    ranges = {
+        "201": f"{first} to 2026-03-05T00:00:00Z",
+        "202": "2026-03-04T23:00:00Z to 2026-03-05T00:00:00Z",
+    }
+    assert announced(caplog, "avaamo_messages") == [
+        f"avaamo_messages, agent {agent}: reading {span}"
+        for agent, span in ranges.items()
+    ]
+
+
+def test_many_bots_are_announced_by_their_number(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    many = [str(number) for number in range(MOST_BOTS + 1)]
+    run(simulator, avaamo_agent_ids=many, end_date="2026-03-02T00:00:00Z")
+    assert announced(caplog, "avaamo_usage") == [
+        "avaamo_usage, 11 agents: reading 2026-03-01T00:00:00Z to 2026-03-02T00:00:00Z"
+    ]
+
+
+def test_sessions_asked_for_by_their_ids_are_announced_as_such(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    run(simulator, kore_session_ids=["no such session"])
+    [line] = announced(caplog, "kore_sessions")
+    assert line.endswith(": reading sessions by their ids")
+
+
 def test_a_try_is_told_of_by_no_summary(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,11 +7,10 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
-from tap_botsessions.inputs import load
+from tap_botsessions.inputs import Json, load
 
 
 def run() -> int:
@@ -76,7 +75,7 @@ def _do(arguments: argparse.Namespace, source: Source) -> bool:
     return source.read(config, configured, states)
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 -- JSON can be anything
+def _load(path: Path) -> Json:
     try:
         return load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tap_botsessions.airbyte.catalog import Wanted
     from tap_botsessions.airbyte.messages import AirbyteWriter
     from tap_botsessions.errors import FailureType
+    from tap_botsessions.inputs import Json
     from tap_botsessions.stream import Failure, Failures
 
 
@@ -44,7 +45,7 @@ class Source:
         self._writer.tell("SPEC", spec=spec())
         return True
 
-    def check(self, config: Any) -> bool:  # noqa: ANN401 -- as it came
+    def check(self, config: Json) -> bool:
         """Write whether every bot can be read; that one can't is no error here."""
         try:
             tap = self._tap(config)
@@ -58,7 +59,7 @@ class Source:
         self._writer.tell("CONNECTION_STATUS", connectionStatus=status)
         return True
 
-    def discover(self, config: Any) -> bool:  # noqa: ANN401 -- as it came
+    def discover(self, config: Json) -> bool:
         """Write the catalog: the streams of the vendors that are configured.
 
         Raises:
@@ -69,9 +70,9 @@ class Source:
 
     def read(
         self,
-        config: Any,  # noqa: ANN401 -- as it came
-        configured: Any,  # noqa: ANN401 -- as it came
-        states: Any,  # noqa: ANN401 -- as it came
+        config: Json,
+        configured: Json,
+        states: Json,
     ) -> bool:
         """Write the records and states of the streams that are configured.
 
@@ -114,7 +115,7 @@ class Source:
             self._writer.error(message, "system_error", name, unforeseen)
         return is_complete
 
-    def _tap(self, config: Any, state: dict[str, Any] | None = None) -> TapBotsessions:  # noqa: ANN401
+    def _tap(self, config: Json, state: dict[str, Any] | None = None) -> TapBotsessions:
         """The tap, with the settings that the form has and no others."""
         if not isinstance(config, dict):
             msg = "the settings: must be a JSON object"
