@@ -66,6 +66,8 @@ class Reply:
         cut: Bytes of the body to send before the connection ends; None: all.
         reset: End the connection by a reset; with `cut` None before any byte.
         stalled: Send the part that `cut` leaves, and then neither more nor the end.
+        pace: Seconds; the rest of a body that was cut follows a byte at a time, so far
+            apart.
     """
 
     status: int
@@ -74,6 +76,7 @@ class Reply:
     cut: int | None = None
     reset: bool = False
     stalled: bool = False
+    pace: float | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -94,6 +94,20 @@ def stall(after: int = 10) -> Effect:
     return effect
 
 
+def trickle(pace: float, after: int = 10) -> Effect:
+    """Return the effect of a body that goes on a byte at a time.
+
+    Args:
+        pace: Seconds between two bytes.
+        after: Bytes of the body that are sent at once.
+    """
+
+    async def effect(answer: Answer) -> Reply:
+        return replace(await answer(), cut=after, pace=pace)
+
+    return effect
+
+
 def wrong_total(by: int) -> Effect:
     """Return the effect of a total that is off by a number."""
 
@@ -132,6 +146,7 @@ DATA_EFFECTS: dict[str, Callable[..., Effect]] = {
         reset,
         cut,
         stall,
+        trickle,
         wrong_total,
     )
 }

@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from socket import SO_LINGER, SOL_SOCKET
@@ -179,6 +180,8 @@ async def _send_broken(
     if reply.cut is not None:
         await response.prepare(request)
         await response.write(body[: reply.cut])
+    if reply.pace is not None:
+        return await _trickle(response, body[reply.cut :], reply.pace)
     if reply.stalled:
         await asyncio.get_running_loop().create_future()
     if request.transport is not None:
@@ -187,4 +190,15 @@ async def _send_broken(
             connection = request.transport.get_extra_info("socket")
             connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.close()
+    return response
+
+
+async def _trickle(
+    response: web.StreamResponse, body: bytes, pace: float
+) -> web.StreamResponse:
+    """Send a body a byte at a time, to its end or the client's."""
+    with suppress(ConnectionError):
+        for byte in body:
+            await asyncio.sleep(pace)
+            await response.write(bytes([byte]))
     return response

@@ -248,7 +248,10 @@ READING = (
         th.NumberType(exclusive_minimum=0, maximum=3600),
         default=60,
         title="Request timeout",
-        description="Seconds to wait for an answer before the request is repeated.",
+        description=(
+            "Seconds to wait for an answer to begin, and then to end, before the "
+            "request is repeated."
+        ),
     ),
     th.Property(
         "max_retries",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from requests.auth import AuthBase
+    from urllib3 import BaseHTTPResponse
 
 T = TypeVar("T")
 
@@ -55,7 +57,8 @@ class Transport:
     Attributes:
         base_url: Scheme, host and perhaps a path, without a slash at the end.
         user_agent: The User-Agent header.
-        timeout: Seconds to wait for a connection, and again for each piece of a body.
+        timeout: Seconds to wait for a connection, for the answer to begin, and for it
+            to end.
         secrets: What must never be told.
         advice: What to check where a status is final.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
@@ -112,10 +115,10 @@ class Transport:
                     stream=True,
                 ) as response,
             ):
-                _ = response.content  # read here: if it is broken, its socket is closed
+                self._read(response)  # here: if it is broken, its socket is closed
                 return response
         except requests.Timeout:
-            msg = f"no answer within {self.timeout:g} s"
+            msg = f"no whole answer within {self.timeout:g} s"
             raise TransientError(msg) from None
         except (
             requests.ConnectionError,
@@ -129,6 +132,35 @@ class Transport:
             raise TransientError(message) from None
         except (OSError, ValueError) as error:  # of the settings' making, or the host's
             raise RequestError(self._connection_message(error)) from None
+
+    def _read(self, response: requests.Response) -> None:
+        """Read a body, which may take as long to come as the answer to begin.
+
+        The time-out of requests is one for each piece: a server that sends a byte now
+        and then would be waited for without end.
+
+        Raises:
+            requests.Timeout: It takes longer.
+        """
+        raw: BaseHTTPResponse = response.raw
+        is_late = threading.Event()
+
+        def end() -> None:
+            is_late.set()
+            raw.shutdown()
+
+        timer = threading.Timer(self.timeout, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            _ = response.content
+        except requests.RequestException:
+            if not is_late.is_set():
+                raise
+        finally:
+            timer.cancel()
+        if is_late.is_set():
+            raise requests.Timeout
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:

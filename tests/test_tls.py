@@ -6,11 +6,12 @@ import json
 import ssl
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -26,9 +27,15 @@ TOKEN = "a-token-that-must-not-be-told"  # noqa: S105 -- made up
 
 
 class Vendor(BaseHTTPRequestHandler):
-    """An Avaamo without any session, which keeps the tokens that it is shown."""
+    """An Avaamo without any session, which keeps the tokens that it is shown.
+
+    Attributes:
+        tokens: These.
+        pace: Seconds between the bytes of a body.
+    """
 
     tokens: list[str | None]
+    pace: float
 
     def do_GET(self) -> None:
         """Answer with an empty list."""
@@ -37,7 +44,9 @@ class Vendor(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        for byte in body:
+            time.sleep(self.pace)
+            self.wfile.write(bytes([byte]))
 
     @override
     def log_message(self, format: str, *args: object) -> None:
@@ -50,14 +59,16 @@ def authority() -> trustme.CA:
 
 
 @contextmanager
-def serving(authority: trustme.CA) -> Iterator[tuple[str, list[str | None]]]:
+def serving(
+    authority: trustme.CA, pace: float = 0
+) -> Iterator[tuple[str, list[str | None]]]:
     """Serve over TLS with a certificate of an authority.
 
     Yields:
         The URL, and the tokens that come.
     """
     tokens: list[str | None] = []
-    handler = type("Handler", (Vendor,), {"tokens": tokens})
+    handler = type("Handler", (Vendor,), {"tokens": tokens, "pace": pace})
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -70,7 +81,7 @@ def serving(authority: trustme.CA) -> Iterator[tuple[str, list[str | None]]]:
 
 
 def run(
-    folder: Path, url: str, environment: dict[str, str] | None = None, **settings: str
+    folder: Path, url: str, environment: dict[str, str] | None = None, **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     """Read sessions, without a proxy that the machine may have."""
     config, catalog = folder / "config.json", folder / "catalog.json"
@@ -133,6 +144,17 @@ def test_an_authority_that_is_not_named_is_not_trusted(
     assert "Traceback" not in done.stderr
     assert TOKEN not in done.stderr
     assert tokens == []
+
+
+def test_an_answer_that_trickles_is_not_waited_for(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    ca = bundle(authority, tmp_path)
+    with serving(authority, pace=1) as (url, tokens):
+        done = run(tmp_path, url, ca_bundle=ca, request_timeout_seconds=1.5)
+    assert done.returncode == 1
+    assert "no whole answer within 1.5 s" in done.stderr
+    assert tokens == [TOKEN]
 
 
 def test_another_authority_is_not_trusted(

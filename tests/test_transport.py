@@ -21,6 +21,7 @@ from simulator.faults import (
     redirect,
     reset,
     status,
+    trickle,
     wrong_total,
 )
 from tap_botsessions.avaamo import AccessToken
@@ -222,6 +223,7 @@ def test_a_signed_token_is_one_that_a_strict_server_takes() -> None:
         status(504),
         status(429, headers={"Retry-After": "0"}),
         hang(),
+        trickle(0.05),
         wrong_total(2),
     ],
 )

@@ -16,6 +16,7 @@ from simulator.faults import (
     reset,
     stall,
     status,
+    trickle,
     wrong_total,
 )
 from tests.chaos.quick import MINUTE
@@ -69,7 +70,11 @@ REFUSALS: dict[str, Effect] = {
 KORE_REFUSALS: dict[str, Effect] = {"400": status(400, _TOLD)}
 """Likewise, but of Kore.ai's only."""
 
-SILENCES: dict[str, Effect] = {"hang": hang(), "stall": stall(after=40)}
+SILENCES: dict[str, Effect] = {
+    "hang": hang(),
+    "stall": stall(after=40),
+    "trickle": trickle(1, after=40),
+}
 """Likewise, once the time to wait is over."""
 
 TOTALS: dict[str, Effect] = {
