@@ -201,9 +201,9 @@ class AvaamoListStream(AvaamoStream):
         return self.account.time_tokens.settle(self.what(bot), span, read, ask)
 
     @override
-    def job(self, bot: str) -> Job:
+    def job(self, bot: str, spans: Sequence[Window]) -> Job:
         is_settled = self.account.time_tokens.is_proven
-        return replace(super().job(bot), settles=not is_settled)
+        return replace(super().job(bot, spans), settles=not is_settled)
 
     @override
     def to_bookmark(self, instant: datetime) -> int:

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from tap_botsessions.budget import Budget
 from tap_botsessions.counts import count
-from tap_botsessions.errors import IncompleteError
+from tap_botsessions.errors import BotError, IncompleteError, RecordError
 from tap_botsessions.open_sessions import OpenSessions
 from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
 from tap_botsessions.records import (
@@ -48,7 +48,7 @@ from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from requests import PreparedRequest
@@ -133,10 +133,11 @@ class Host:
             ca_bundle=config.get("ca_bundle"),
         )
         credentials = bot_credentials(config)
-        tokens = {
-            bot: SignedToken(client_id, secret, config["kore_jwt_algorithm"])
-            for bot, (client_id, secret) in credentials.items()
+        signed = {
+            app: SignedToken(*app, config["kore_jwt_algorithm"])
+            for app in credentials.values()
         }
+        tokens = {bot: signed[app] for bot, app in credentials.items()}
         return cls(transport, tokens, _budgets(config, list(credentials)))
 
 
@@ -184,6 +185,7 @@ class KoreSessions(BotStream):
         super().__init__(tap, list(host.tokens), failures)
         self.host = host
         self._open: dict[str, OpenSessions] = {}
+        self._unsound: dict[str, RecordError] = {}
 
     @property
     def types(self) -> Sequence[str]:
@@ -272,10 +274,50 @@ class KoreSessions(BotStream):
         starts = [] if is_filtered else [span.start for span in spans]
         return self._open[bot].ids(before=min(starts, default=None))
 
+    @property
+    def _is_account(self) -> bool:
+        """Whether the account's API is asked, which has no parameter for a bot."""
+        return bool(self.config["kore_api"] == "account")
+
     @override
-    def job(self, bot: str) -> Job:
-        job = super().job(bot)
-        ids = self.ids(bot, job.spans)
+    def alike(self, spans: Mapping[str, Sequence[Window]]) -> dict[str, list[str]]:
+        if not self._is_account:
+            return super().alike(spans)
+        groups: dict[object, list[str]] = {}
+        for bot, those in spans.items():
+            groups.setdefault((self.host.tokens[bot], *those), []).append(bot)
+        return {bots[0]: bots for bots in groups.values()}
+
+    def _alike(self, bot: str) -> Sequence[str]:
+        """The bots that are read together with one, itself included."""
+        return self.together.get(bot, [bot])
+
+    @override
+    def shares(
+        self, bot: str, outcome: Taken | BotError
+    ) -> Iterable[tuple[str, Taken | BotError]]:
+        if isinstance(outcome, BotError):
+            return [(each, outcome) for each in self._alike(bot)]
+        if not self._is_account:
+            return [(bot, outcome)]
+        return list(self._shares(bot, outcome))
+
+    def _shares(self, bot: str, taken: Taken) -> Iterator[tuple[str, Taken | BotError]]:
+        """Divide what was taken; its requests go to one bot, they were made once."""
+        requests = taken.requests
+        for each in [*self._alike(bot)]:
+            if error := self._unsound.get(each):
+                self.together[bot].remove(each)
+                yield each, error
+                continue
+            rows = [row for row in taken.rows if row.record["bot_id"] == each]
+            yield each, replace(taken, rows=rows, requests=requests)
+            requests = 0
+
+    @override
+    def job(self, bot: str, spans: Sequence[Window]) -> Job:
+        job = super().job(bot, spans)
+        ids = [name for each in self._alike(bot) for name in self.ids(each, spans)]
         return replace(job, first=self.by_id(bot, ids)) if ids else job
 
     @override
@@ -329,14 +371,31 @@ class KoreSessions(BotStream):
         params = {"containmentType": containment_type} if containment_type else {}
         request = Request("POST", path, self.host.tokens[bot], params, body)
         send = partial(self.host.transport.send, request, parse)
-        return Fetch(send, self.budget(bot), self.what(bot))
+        return Fetch(send, self.budget(bot), self.what(*self._alike(bot)))
 
     def rows(self, bot: str, sessions: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """The rows that sessions make; the account's API serves other bots' too."""
-        if self.config["kore_api"] == "account":
-            sessions = [session for session in sessions if session["botId"] == bot]
-        records = self.personal.protect(shape_all(sessions, self.columns))
-        return [self._row(bot, record) for record in records]
+        """The rows that sessions make, of a bot and those alike.
+
+        The account's API serves other bots' too. There a bot of which a record is
+        unsound is put down by itself.
+
+        Raises:
+            RecordError: A record is unsound.
+        """
+        if not self._is_account:
+            return [self._row(bot, record) for record in self._records(sessions)]
+        bots = self._alike(bot)
+        records = self._records([each for each in sessions if each["botId"] in bots])
+        rows = []
+        for record in records:
+            try:
+                rows.append(self._row(record["bot_id"], record))
+            except RecordError as error:
+                self._unsound[record["bot_id"]] = error
+        return rows
+
+    def _records(self, sessions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return self.personal.protect(shape_all(sessions, self.columns))
 
     def _row(self, bot: str, record: dict[str, Any]) -> Row:
         fields = {"session_id": "sessionId", "start_time": "start_time"}
@@ -372,7 +431,8 @@ class KoreSessions(BotStream):
         gone = [name for name in asked if name in unknown - found.keys()]
         if gone:
             listed = ", ".join(gone)
-            self.logger.warning("%s: no such sessions: %s", self.what(bot), listed)
+            what = self.what(*self._alike(bot))
+            self.logger.warning("%s: no such sessions: %s", what, listed)
         return Taken(
             None,
             rows,

@@ -62,9 +62,9 @@ class BotPlan:
         return self.stream.what(self.bot)
 
     @property
-    def is_listed(self) -> bool:
+    def is_uncounted(self) -> bool:
         """Whether it has ranges that hold nobody knows how much."""
-        return bool(self.spans and self.stream.lists)
+        return self.forecast is None and bool(self.spans and self.stream.lists)
 
     @property
     def budget(self) -> Budget:
@@ -177,9 +177,7 @@ def plan(tap: TapBotsessions) -> Plan:
 
     A bot that can't be counted is put down in the tap's failures, too.
     """
-    found = Plan(
-        [_begun(stream, bot) for stream in _streams(tap) for bot in stream.bots]
-    )
+    found = Plan([bot for stream in _streams(tap) for bot in _bots(stream)])
     _sample(found.bots)
     asked = {bot.what: bot for bot in found.bots if bot.samples}
     with ReadAhead(
@@ -203,16 +201,31 @@ def _streams(tap: TapBotsessions) -> Iterator[BotStream]:
             yield stream
 
 
+def _bots(stream: BotStream) -> Iterable[BotPlan]:
+    """What is known of a stream's bots without asking.
+
+    What bots that are read together take is put down for the first of them.
+    """
+    bots = {bot: _begun(stream, bot) for bot in stream.bots}
+    spans = {bot: plan.spans for bot, plan in bots.items() if not plan.error}
+    for lead, together in stream.alike(spans).items():
+        ids = {name for bot in together for name in stream.ids(bot, spans[bot])}
+        bots[lead].ids = len(ids)
+        for bot in together[1:]:
+            bots[bot].ids = 0
+            bots[bot].forecast = Forecast(windows=0, rows=0, requests=0)
+    return bots.values()
+
+
 def _begun(stream: BotStream, bot: str) -> BotPlan:
     """What is known of a bot without asking."""
     begun = BotPlan(stream, bot)
     try:
         begun.spans = list(stream.spans(stream.span(bot)))
-        begun.ids = len(stream.ids(bot, begun.spans))
     except BotError as error:
         begun.error = error
     else:
-        if not begun.is_listed:
+        if not begun.is_uncounted:
             days = len(begun.spans)
             begun.forecast = Forecast(windows=days, rows=days, requests=days)
     return begun
@@ -222,7 +235,7 @@ def _sample(bots: Iterable[BotPlan]) -> None:
     """Choose the windows to count, fewer of them where that would take long."""
     charged = defaultdict(list)
     for bot in bots:
-        if bot.is_listed:
+        if bot.is_uncounted:
             charged[bot.budget].append(bot)
     for budget, those in charged.items():
         for most in range(SAMPLES, 0, -1):

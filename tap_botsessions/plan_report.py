@@ -213,6 +213,9 @@ def _notes(plan: Plan) -> Iterable[str]:
         yield "~ is worked out from a part of the windows; the others were not counted."
     kore = [bot.stream for bot in plan.bots if bot.stream.name == "kore_sessions"]
     if any(stream.config["kore_api"] == "account" for stream in kore):
-        yield "Kore.ai counts the sessions of the whole account for each of its bots."
+        yield (
+            "Kore.ai counts and serves the sessions of the whole account; they are "
+            "read once, and told in the line of the first of its bots."
+        )
     made = _many(plan.requests_made, "request")
     yield f"It took {made} to find out. Nothing was synced."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import resources
@@ -28,7 +29,7 @@ from tap_botsessions.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
@@ -71,6 +72,7 @@ class BotStream(Stream):
         page_size_setting: The setting that says how many records a page has.
         margin: How much earlier than at its start a list of a window is asked for.
         bots: The ids of the bots to read.
+        together: Those of them that are read by one reading, by the first of them.
         failures: Where the bots that failed are put down.
         personal: Protects the personal data of its records.
         progress: How far it is.
@@ -99,6 +101,7 @@ class BotStream(Stream):
         self.emit = Emitter(tap, self)
         self.personal = Personal(tap.config, self.schema)
         self.bots = bots
+        self.together: dict[str, list[str]] = {}
         self.failures = failures
         self.progress = StreamProgress(self.name, self.kind, bots)
         self.summaries = Summaries(self.progress, self.logger)
@@ -172,12 +175,36 @@ class BotStream(Stream):
             "replication_key_value": self.to_bookmark(end),
         }
 
-    def job(self, bot: str) -> Job:
-        """What is to be read of a bot in this run."""
+    def alike(self, spans: Mapping[str, Sequence[Window]]) -> dict[str, list[str]]:
+        """The bots whose records come by one reading, by the first of them.
+
+        Args:
+            spans: The ranges that are to be read of each bot.
+        """
+        return {bot: [bot] for bot in spans}
+
+    def shares(
+        self, bot: str, outcome: Taken | BotError
+    ) -> Iterable[tuple[str, Taken | BotError]]:
+        """What came of a reading, for each of the bots that it was made for.
+
+        Args:
+            bot: The first of them.
+            outcome: What came of it.
+        """
+        return [(bot, outcome)]
+
+    def job(self, bot: str, spans: Sequence[Window]) -> Job:
+        """What is to be read in this run for a bot, and for those alike.
+
+        Args:
+            bot: The first of them.
+            spans: The ranges.
+        """
         return Job(
             bot,
             partial(self.take, bot),
-            list(self.spans(self.span(bot))),
+            spans,
             self.widest,
             asked=partial(self.progress.asked, bot),
         )
@@ -306,18 +333,25 @@ class BotStream(Stream):
             retries=self.config["max_retries"],
             heed=self._heed,
         ) as ahead:
-            for bot, outcome in ahead:
-                if isinstance(outcome, BotError):
-                    self._fail(bot, outcome)
-                    continue
-                records = [row.record for row in self.to_emit(bot, outcome)]
-                for start in range(0, len(records), _ROWS_AT_A_TIME):
-                    if start:
-                        ahead.poll()
-                    yield records[start : start + _ROWS_AT_A_TIME]
-                self.tap.audit.put_down(self.name, bot, outcome, len(records))
-                self._checkpoint(bot, outcome)
-                self._tell(bot, outcome, len(records))
+            for lead, outcome in ahead:
+                for bot, share in self.shares(lead, outcome):
+                    if isinstance(share, BotError):
+                        self._fail(bot, share)
+                    else:
+                        yield from self._emitted(bot, share, ahead)
+
+    def _emitted(
+        self, bot: str, taken: Taken, ahead: ReadAhead
+    ) -> Iterator[Sequence[Record]]:
+        """Have a window's records emitted, and checkpoint."""
+        records = [row.record for row in self.to_emit(bot, taken)]
+        for start in range(0, len(records), _ROWS_AT_A_TIME):
+            if start:
+                ahead.poll()
+            yield records[start : start + _ROWS_AT_A_TIME]
+        self.tap.audit.put_down(self.name, bot, taken, len(records))
+        self._checkpoint(bot, taken)
+        self._tell(bot, taken, len(records))
 
     def _heed(self) -> None:
         self.tap.ending.heed()
@@ -336,14 +370,17 @@ class BotStream(Stream):
         )
 
     def _jobs(self, bots: Iterable[str]) -> list[Job]:
-        jobs = []
+        spans: dict[str, Sequence[Window]] = {}
         for bot in bots:
             try:
-                jobs.append(self.job(bot))
+                spans[bot] = list(self.spans(self.span(bot)))
             except BotError as error:
                 self._fail(bot, error)
+        self.together = self.alike(spans)
+        jobs = [self.job(lead, spans[lead]) for lead in self.together]
         for job in jobs:
-            self.progress.expect(job, self.budget(job.bot))
+            for bot in self.together[job.bot]:
+                self.progress.expect(replace(job, bot=bot), self.budget(bot))
         self._announce(jobs)
         return jobs
 
@@ -352,7 +389,8 @@ class BotStream(Stream):
         alike: dict[str, list[str]] = {}
         for job in jobs:
             otherwise = "sessions by their ids" if job.first else "nothing new"
-            alike.setdefault(str(job.span or otherwise), []).append(job.bot)
+            bots = alike.setdefault(str(job.span or otherwise), [])
+            bots += self.together[job.bot]
         for span, bots in alike.items():
             self.logger.info("%s: reading %s", self.what(*bots), span)
 

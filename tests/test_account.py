@@ -1,0 +1,165 @@
+"""The API of Kore.ai's accounts: one reading for all bots that are read alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from simulator import App, Rule, Simulator, World
+from tap_botsessions.tap import TapBotsessions
+from tests.conftest import Synced, config_for, end_of, sync
+from tests.truth import assert_same, expected
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from simulator.exchange import Reply
+    from simulator.faults import Answer, Effect
+
+STREAM: Final = "kore_sessions"
+BOTS = [f"st-{number:03}" for number in range(5)]
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """An account with five bots."""
+    with Simulator(World(bots=tuple(BOTS), sessions_per_day=12)) as running:
+        yield running
+
+
+def read(
+    simulator: Simulator, state: dict[str, Any] | None = None, **settings: Any
+) -> Synced:
+    """Read the account in windows of two days."""
+    simulator.requests.clear()
+    settings = {"kore_api": "account", "window_days": 2, **settings}
+    return sync(simulator, state, (STREAM,), **settings)
+
+
+def truth_of(world: World, bots: Collection[str]) -> dict[Any, Any]:
+    truth = expected(world, STREAM, world.start, end_of(world))
+    return {key: truth[key] for key in truth if key[0] in bots}
+
+
+def test_all_bots_take_as_many_requests_as_one(simulator: Simulator) -> None:
+    """And no session of a bot that is not listed is emitted."""
+    for listed in (BOTS[:1], BOTS[:3], BOTS):
+        synced = read(simulator, kore_bot_ids=listed)
+        assert len(simulator.requests) == 10
+        assert_same(synced.records[STREAM], truth_of(simulator.world, listed))
+        assert len(synced.keys(STREAM)) == len(synced.records[STREAM])
+        ends = set(synced.bookmarks.values())
+        assert ends == {end_of(simulator.world).isoformat().replace("+00:00", "Z")}
+        assert {bot for _, bot in synced.bookmarks} == set(listed)
+
+
+def test_a_bot_that_is_listed_later_is_read_from_the_start(
+    simulator: Simulator,
+) -> None:
+    world = simulator.world
+    middle = (world.start + timedelta(days=8)).isoformat()
+    first = read(simulator, kore_bot_ids=BOTS[:4], end_date=middle)
+    second = read(simulator, first.state)
+    assert len(simulator.requests) == 7 + 10
+    both = first.records[STREAM] | second.records[STREAM]
+    assert_same(both, truth_of(world, BOTS))
+    read(simulator, second.state)
+    by_id = [call for call in simulator.requests if "sessionId" in call.body]
+    assert len(simulator.requests) - len(by_id) == len(by_id) == 1
+
+
+def test_the_audit_trail_counts_each_request_once(simulator: Simulator) -> None:
+    synced = Synced()
+    config = config_for(simulator, kore_api="account", window_days=2)
+    tap = TapBotsessions(config=config, message_writer=synced)
+    for name, stream in tap.streams.items():
+        stream.selected = name in {STREAM, "sync_windows"}
+    tap.sync_all()
+    trail = [row for name, row in synced.all_records if name == "sync_windows"]
+    assert {row["bot"] for row in trail} == set(BOTS)
+    assert sum(row["requests"] for row in trail) == len(simulator.requests) == 10
+    emitted = sum(row["rows_emitted"] for row in trail)
+    assert emitted == len(truth_of(simulator.world, BOTS))
+
+
+def without_start(bot: str, since: datetime) -> Effect:
+    """A bot's sessions lack their start from an instant on."""
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        body: Any = reply.body
+        sessions = [
+            {**session, "start_time": None}
+            if session["botId"] == bot
+            and datetime.fromisoformat(session["start_time"]) >= since
+            else session
+            for session in body["sessions"]
+        ]
+        return replace(reply, body={**body, "sessions": sessions})
+
+    return effect
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_record_that_cannot_be_placed_puts_its_own_bot_aside_alone(
+    simulator: Simulator, place: int
+) -> None:
+    world, bad = simulator.world, BOTS[place]
+    since = world.start + timedelta(days=9)
+    simulator.faults.rules.append(Rule(without_start(bad, since)))
+    first = read(simulator)
+    [failure] = first.failures
+    assert failure.what == f"kore_sessions, bot {bad}"
+    assert "'start_time'" in str(failure.error)
+    healthy = truth_of(world, set(BOTS) - {bad})
+    others = {key: row for key, row in first.records[STREAM].items() if key[0] != bad}
+    assert_same(others, healthy)
+    bookmark = first.bookmarks[STREAM, bad]
+    assert bookmark is None or datetime.fromisoformat(bookmark) <= since
+
+    simulator.faults.rules.clear()
+    second = read(simulator, first.state)
+    both = first.records[STREAM] | second.records[STREAM]
+    assert_same(both, truth_of(world, BOTS))
+
+
+def test_bots_of_another_app_are_read_apart(simulator: Simulator) -> None:
+    app = App("cs-of-another", "another-secret-" + "0" * 40)
+    own = [
+        {
+            "bot_id": bot,
+            "client_id": app.client_id,
+            "client_secret": app.client_secret,
+        }
+        for bot in BOTS[3:]
+    ]
+    synced = read(simulator, kore_bot_credentials=own)
+    told = [failure.what for failure in synced.failures]
+    assert told == [f"kore_sessions, bot {bot}" for bot in BOTS[3:]]
+    assert_same(synced.records[STREAM], truth_of(simulator.world, BOTS[:3]))
+
+
+def test_sessions_by_their_ids_are_asked_for_once(simulator: Simulator) -> None:
+    truth = truth_of(simulator.world, BOTS)
+    some = [session for _, session in truth][::12]
+    synced = read(simulator, kore_session_ids=some)
+    assert len(simulator.requests) == -(-len(some) // 50)
+    found = {session for _, session in synced.records[STREAM]}
+    assert found == set(some)
+
+
+def test_a_refused_account_is_told_once_for_all_of_its_bots(
+    simulator: Simulator,
+) -> None:
+    config = config_for(
+        simulator, kore_api="account", kore_client_secret="wrong-" + "0" * 40
+    )
+    tap = TapBotsessions(config=config, message_writer=Synced())
+    for name, stream in tap.streams.items():
+        stream.selected = name == STREAM
+    tap.sync_all()
+    [line] = tap.summary()
+    assert line.startswith("kore, all of it: answered 401")
