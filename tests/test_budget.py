@@ -231,7 +231,7 @@ def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_minute")
-@pytest.mark.parametrize(("api", "size"), [("bot", 5), ("account", 10)])
+@pytest.mark.parametrize(("api", "size"), [("bot", 5), ("account", 5)])
 def test_a_run_within_its_budgets_is_never_refused(
     limited: Simulator, api: str, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
