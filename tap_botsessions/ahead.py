@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from tap_botsessions.errors import (
     BotError,
-    RequestError,
     TransientError,
     UnavailableError,
 )
@@ -292,14 +291,15 @@ class ReadAhead:
         self._under_way.insert(place, task)
         self._go_on(task, None)
 
-    def _go_on(self, task: _Task, answer: list[Page] | RequestError | None) -> None:
+    def _go_on(self, task: _Task, answer: list[Page] | BotError | None) -> None:
         """Give a reading the pages it asked for, and put down what it asks for next.
 
-        That a page was refused which was asked for alone is for the reading to heed.
+        That a page is not to be had which was asked for alone is for the reading to
+        heed.
         """
         reading = cast("Reading", task.reading)
         try:
-            if isinstance(answer, RequestError):
+            if isinstance(answer, BotError):
                 batch = reading.throw(answer)
             else:
                 batch = reading.send(answer) if answer is not None else next(reading)
@@ -324,10 +324,8 @@ class ReadAhead:
             return
         if isinstance(answer, TransientError):
             self._retry(call, answer)
-        elif isinstance(answer, RequestError) and len(task.pages) == 1:
-            self._go_on(task, answer)
         elif isinstance(answer, BotError):
-            self._give_up(task, answer)
+            self._refuse(task, answer)
         elif isinstance(answer, BaseException):
             raise answer
         else:
@@ -349,18 +347,21 @@ class ReadAhead:
             wait = error.wait
         else:
             wait = backoff(call.attempts)
-        if call.attempts > self._retries:
+        retries = self._retries
+        if call.fetch.retries is not None and error.limit is None:
+            retries = min(retries, call.fetch.retries)
+        if call.attempts > retries:
             msg = (
                 f"{error}, in {call.attempts} attempts; try again later, or raise "
                 f"max_retries or request_timeout_seconds"
             )
-            self._give_up(call.task, UnavailableError(msg))
+            self._refuse(call.task, UnavailableError(msg))
         elif wait > self._patience:
             pause = (
                 f"{wait / 3600:.1f} hours" if wait > LONGEST_WAIT else f"{wait:.0f} s"
             )
             msg = f"{error}, and asks to wait for {pause}"
-            self._give_up(call.task, UnavailableError(msg))
+            self._refuse(call.task, UnavailableError(msg))
         else:
             call.due = time.monotonic() + wait
             call.task.calls.appendleft(call)
@@ -369,9 +370,16 @@ class ReadAhead:
                 call.fetch.what,
                 error,
                 call.attempts,
-                self._retries + 1,
+                retries + 1,
                 wait,
             )
+
+    def _refuse(self, task: _Task, error: BotError) -> None:
+        """Tell a reading that a page is not to be had, if it asked for that alone."""
+        if len(task.pages) == 1:
+            self._go_on(task, error)
+        else:
+            self._give_up(task, error)
 
     def _finish(self, task: _Task, taken: Taken) -> None:
         """Put down what was taken, and go on with what a narrowed window left over."""

@@ -167,14 +167,14 @@ class AvaamoListStream(AvaamoStream):
         def read(unit: int) -> Reading:
             return take(lambda part: [_Entries(self, bot, part, unit)], window, seen)
 
-        return self._settled(bot, read, self.span(bot))
+        return self._settled(bot, read, partial(self.span, bot))
 
     @override
     def probe(self, bot: str, window: Window) -> Reading:
         def read(unit: int) -> Reading:
             return first_page(_Entries(self, bot, window, unit), window)
 
-        return self._settled(bot, read, window)
+        return self._settled(bot, read, lambda: window)
 
     @property
     @override
@@ -188,10 +188,10 @@ class AvaamoListStream(AvaamoStream):
                 lambda window: [_Entries(self, bot, window, unit).count()], windows
             )
 
-        return self._settled(bot, read, self.span(bot))
+        return self._settled(bot, read, partial(self.span, bot))
 
     def _settled(
-        self, bot: str, read: Callable[[int], Reading], span: Window
+        self, bot: str, read: Callable[[int], Reading], span: Callable[[], Window]
     ) -> Reading:
         """Read in the server's unit of time, which a span may show."""
 

@@ -72,6 +72,10 @@ class IncompleteError(BotError):
     failure_type = "transient_error"
 
 
+class FilterError(BotError):
+    """The vendor sent a record that was not asked for."""
+
+
 class MapError(BotError):
     """A record can't be written as the stream maps ask for."""
 

@@ -22,7 +22,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tap_botsessions.errors import IncompleteError
+from tap_botsessions.errors import FilterError, IncompleteError
 from tap_botsessions.windows import Window, narrowed
 
 if TYPE_CHECKING:
@@ -80,11 +80,13 @@ class Fetch:
             another attempt may succeed, and BotError where none will.
         budget: What the request is charged to.
         what: The stream and the bot, for messages.
+        retries: How often it is repeated at the most, if that is less than others are.
     """
 
     send: Callable[[], Page]
     budget: Budget
     what: str
+    retries: int | None = None
 
 
 class Listing(Protocol):
@@ -316,7 +318,7 @@ def hold_to(window: Window, rows: Iterable[Row]) -> None:
     to this one.
 
     Raises:
-        IncompleteError: A row lies outside.
+        FilterError: A row lies outside.
     """
     start, end = window.start - _ROUNDING, window.end + _ROUNDING
     for row in rows:
@@ -325,7 +327,7 @@ def hold_to(window: Window, rows: Iterable[Row]) -> None:
                 f"{window}: the server sent a record of another time, so it does not "
                 f"filter as documented; nothing of this window is emitted"
             )
-            raise IncompleteError(msg)
+            raise FilterError(msg)
 
 
 def next_width(taken: Window, rows: int, asked: Window, widest: timedelta) -> timedelta:

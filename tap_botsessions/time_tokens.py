@@ -2,8 +2,8 @@
 
 The pages User sessions and Messages say "UNIX Epoch Timestamp" and no unit; samples are
 in seconds, while the page of a sibling, Successful responses, says microseconds. A
-server that counts otherwise answers a range in seconds by an empty list, or refuses it,
-which must not be taken for an agent without records.
+server that counts otherwise answers a range in seconds by an empty list, by its default
+of the last days, or by a refusal. None may be taken for an agent without records.
 """
 
 from __future__ import annotations
@@ -11,25 +11,35 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_botsessions.errors import BotError, RequestError, TransientError
-from tap_botsessions.reader import Page, Taken
+from tap_botsessions.errors import (
+    BotError,
+    FilterError,
+    RequestError,
+    UnavailableError,
+)
+from tap_botsessions.reader import Taken
 from tap_botsessions.windows import Window, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from tap_botsessions.reader import Fetch, Reading
+    from tap_botsessions.reader import Fetch, Page, Reading
+    from tap_botsessions.records import Row
+
+    Ask = Callable[[Window, int], Fetch]
+    Trials = Generator[Sequence[Fetch], Sequence[Page], None]
 
 logger = logging.getLogger("tap-botsessions")
 
 UNITS = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds"}
 """Names of units by how many of each are a second."""
 
-_FAILED = Page([], received=0, total=0, more=False, following=1)
 _REFUSALS = {400, 422}
+
+_RETRIES = 2
+"""Of a trial: a server may well fail at a range that makes no sense to it."""
 
 
 @dataclass
@@ -48,72 +58,80 @@ class TimeTokens:
     def settle(
         self,
         what: str,
-        span: Window,
+        span: Callable[[], Window],
         read: Callable[[int], Reading],
-        ask: Callable[[Window, int], Fetch],
+        ask: Ask,
     ) -> Reading:
         """Read a window in the server's unit; look for that if nothing comes.
 
         Args:
             what: The list that is read; the units are tried once on each.
-            span: All that is to be read of it in this run.
+            span: Tells all that is to be read of it in this run.
             read: Reads the window in a unit.
             ask: Makes a request for a range in a unit.
         """
         while True:
             unit = self.unit
-            outcome: Taken | RequestError
+            outcome: Taken | BotError
             try:
                 outcome = yield from read(unit)
-            except RequestError as error:
+            except (FilterError, RequestError) as error:
                 is_right = self.is_proven and unit == self.unit
-                if is_right or error.status not in _REFUSALS:
+                if is_right or not _may_be_the_unit(error):
                     raise
                 outcome = error
             if isinstance(outcome, Taken) and outcome.received:
                 self._prove(unit)
             elif not self.is_proven and what not in self._tried:
                 self._tried.add(what)
-                is_refused = isinstance(outcome, RequestError)
-                yield from self._find(span, ask, is_refused=is_refused)
+                if isinstance(outcome, RequestError):
+                    yield from self._find_what_is_taken(span(), ask)
+                if unit == self.unit:
+                    yield from self._find_what_has_records(span(), ask)
             if unit != self.unit:
                 continue
-            if isinstance(outcome, RequestError):
+            if isinstance(outcome, BotError):
                 raise outcome
             return outcome
 
-    def _find(
-        self,
-        span: Window,
-        ask: Callable[[Window, int], Fetch],
-        *,
-        is_refused: bool,
-    ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
-        """Try the other units.
+    def _find_what_is_taken(self, span: Window, ask: Ask) -> Trials:
+        """Change to a unit that is answered where the present one is refused.
 
-        One is the server's if it is answered where the present one is refused, even for
-        the last hour. Or else if a record of the range comes, and does not come again
-        where another time is asked for: a server that takes a token for nonsense may
-        answer with its default, the last days.
+        And that even for the last hour: a server may refuse what it no longer holds.
+        It is a guess that may be changed again, since records alone prove a unit.
         """
-        if is_refused:
-            hour = Window(span.end - timedelta(hours=1), span.end)
-            [page] = yield [_trial(ask(hour, self.unit))]
-            is_refused = page is _FAILED
-        for unit in UNITS.keys() - {self.unit}:
-            [page] = yield [_trial(ask(span, unit))]
-            if is_refused and page is not _FAILED:
-                self._prove(unit)
+        hour = Window(span.end - timedelta(hours=1), span.end)
+        ranges = [(hour, self.unit), *((span, unit) for unit in self._others)]
+        for asked, unit in ranges:
+            if (yield from _trial(ask(asked, unit))) is not None:
+                self.unit = unit
                 return
-            if not page.rows:
+
+    def _find_what_has_records(self, span: Window, ask: Ask) -> Trials:
+        """Change to a unit in which records come that were asked for.
+
+        The present one is tried first, by the last week: most lists are empty for an
+        hour, and few for as long as that.
+        """
+        week = Window(span.end - timedelta(days=7), span.end)
+        ranges = [(week, self.unit), *((span, unit) for unit in self._others)]
+        for asked, unit in ranges:
+            if self.is_proven:
+                return
+            page = yield from _trial(ask(asked, unit))
+            if page is None or not page.rows or self.is_proven:
                 continue
+            # A server that takes a token for nonsense may answer with its default:
+            # does the record come again where another time is asked for?
             later = page.rows[0].time + timedelta(seconds=10)
             aside = Window(later, later + timedelta(seconds=1))
-            [beside] = yield [_trial(ask(aside, unit))]
-            again = page.rows[0].key in {row.key for row in beside.rows}
-            if beside is not _FAILED and not again:
+            beside = yield from _trial(ask(aside, unit))
+            if beside is not None and not _has(beside, page.rows[0]):
                 self._prove(unit)
-                return
+
+    @property
+    def _others(self) -> Sequence[int]:
+        return [unit for unit in UNITS if unit != self.unit]
 
     def _prove(self, unit: int) -> None:
         if not self.is_proven and unit != 1:
@@ -132,17 +150,27 @@ def in_seconds(value: float | None) -> float | None:
     return None
 
 
-def _trial(fetch: Fetch) -> Fetch:
-    """A request that may make no sense to the server, which then has nothing."""
-    return replace(fetch, send=partial(_page_or_failed, fetch.send))
+def _may_be_the_unit(error: BotError) -> bool:
+    """Whether a server may have failed so because it counts in another unit."""
+    return isinstance(error, FilterError) or (
+        isinstance(error, RequestError) and error.status in _REFUSALS
+    )
 
 
-def _page_or_failed(send: Callable[[], Page]) -> Page:
+def _trial(fetch: Fetch) -> Generator[Sequence[Fetch], Sequence[Page], Page | None]:
+    """The answer to a request that may make no sense to the server; or none.
+
+    That none is to be had is told, since a unit may be overlooked for it.
+    """
     try:
-        return send()
+        [page] = yield [replace(fetch, retries=_RETRIES)]
+    except UnavailableError as error:
+        logger.warning("%s: trying another unit of time: %s", fetch.what, error)
+        return None
     except BotError:
-        return _FAILED
-    except TransientError as error:
-        if error.limit is not None:
-            raise
-        return _FAILED
+        return None
+    return page
+
+
+def _has(page: Page, row: Row) -> bool:
+    return any(other.key == row.key for other in page.rows)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.faults import status
 from tap_botsessions.time_tokens import TimeTokens, in_seconds
 from tests.conftest import end_of, sync
 from tests.truth import assert_same, expected
+
+if TYPE_CHECKING:
+    from simulator.exchange import Call
 
 Unit = Literal["seconds", "milliseconds", "microseconds"]
 LISTS: tuple[Any, ...] = ("avaamo_messages", "avaamo_sessions")
@@ -82,6 +87,68 @@ def test_units_are_tried_as_seldom_as_can_be(busy: Simulator) -> None:
     sync(busy, None, LISTS, avaamo_agent_ids=["201"], window_days=1)
     asked = [int(call.params["to_timetoken"]) for call in busy.requests]
     assert max(asked) < 10**11
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("place", range(1, 7))
+def test_a_unit_is_found_though_a_request_fails_at_first(
+    busy: Simulator, place: int
+) -> None:
+    busy.options.avaamo_unit = "milliseconds"
+    busy.options.avaamo_other_units = "take"
+    rule = Rule(status(503), endpoint="messages", nth=place)
+    busy.faults.rules = [rule]
+    assert_whole(busy, avaamo_agent_ids=["201"])
+    assert rule.fired == 1
+
+
+@dataclass
+class InSeconds(Rule):
+    """Befalls requests whose tokens are in seconds."""
+
+    @override
+    def fires(self, call: Call) -> bool:
+        is_in_seconds = float(call.params["to_timetoken"]) < 10**11
+        return is_in_seconds and super().fires(call)
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_what_one_agent_refuses_is_no_proof_for_the_others(
+    busy: Simulator, workers: int
+) -> None:
+    busy.faults.rules = [InSeconds(status(422, {"error": "No such range"}), bot="202")]
+    agents = ["202", "201"]
+    settings = {"avaamo_agent_ids": agents, "max_concurrent_requests": workers}
+    synced = sync(busy, None, LISTS, **settings)
+    world = busy.world
+    for stream in LISTS:
+        truth = expected(world, stream, world.start, end_of(world))
+        assert_same(synced.records[stream], truth)
+    assert {failure.what.partition(", ")[2] for failure in synced.failures} == {
+        "agent 202"
+    }
+
+
+def test_a_server_that_answers_nonsense_by_its_last_days_is_read(
+    busy: Simulator,
+) -> None:
+    """What it sends lies outside of the first windows, and tells on it."""
+    busy.options.avaamo_unit = "milliseconds"
+    busy.options.avaamo_other_units = "ignore"
+    assert_whole(busy)
+
+
+def test_a_quiet_hour_takes_few_requests_more(simulator: Simulator) -> None:
+    """A list that is empty for an hour is none for a week, and proves the unit."""
+    agents = [str(number) for number in range(300, 320)]
+    simulator.world = World(agents=tuple(agents), sessions_per_day=3)
+    simulator.world.now += 3600
+    first = sync(simulator, None, LISTS)
+    simulator.requests.clear()
+    simulator.world.now += 3600
+    second = sync(simulator, first.state, LISTS, lookback_hours=0)
+    assert len(simulator.requests) < 2 * len(agents) + 25
+    assert not second.failures
 
 
 def test_a_server_that_fails_at_nonsense_is_still_read(busy: Simulator) -> None:
