@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -13,6 +15,10 @@ def main() -> None:
     the traceback that Python would show for one that comes while modules are loaded.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for descriptor in (1, 2):
+        # Another program may have left it such that a write takes in only a part.
+        with suppress(OSError):  # it is closed
+            os.set_blocking(descriptor, True)
     from tap_botsessions.tap import TapBotsessions  # noqa: PLC0415 -- see above
 
     try:

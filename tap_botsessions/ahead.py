@@ -176,9 +176,13 @@ class ReadAhead:
         """Begin."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Make no further request, and leave no thread behind."""
-        self._executor.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Make no further request, and leave no thread behind.
+
+        But wait for none if what is read can't be written: the process is to end.
+        """
+        is_in_vain = kind is not None and issubclass(kind, OSError)
+        self._executor.shutdown(wait=not is_in_vain, cancel_futures=True)
 
     def __iter__(self) -> Iterator[tuple[str, Taken | BotError]]:
         """Hand out what was read, a window at a time, or why a bot was given up.

@@ -63,6 +63,9 @@ if TYPE_CHECKING:
 IDS_PER_REQUEST = 50
 """So many session ids may be asked for at once (page Sessions History API)."""
 
+_MOST_TOLD = 10
+"""So many ids are told in a line of the log."""
+
 _PATHS = {
     "account": "/api/public/getSessions",
     "bot": "/api/public/bot/{}/getSessions",
@@ -243,18 +246,22 @@ class KoreSessions(BotStream):
         first = ["selfService"] if is_first else []
         return [*first, *sorted(set(self.types) - {"selfService"})] or [None]
 
+    def _followed(self, bot: str) -> OpenSessions | None:
+        """The sessions of a bot that are followed, if any are."""
+        if self._follows and bot not in self._open:
+            context = self.context_of(bot)
+            self._open[bot] = OpenSessions(
+                self.get_context_state(context),
+                self.bookmark(context),
+                self.end - timedelta(days=self.config["kore_open_session_days"]),
+            )
+        return self._open.get(bot)
+
     @override
     def span(self, bot: str) -> Window:
         span = super().span(bot)
-        if not self._follows:
-            return span
-        context = self.context_of(bot)
-        sessions = self._open[bot] = OpenSessions(
-            self.get_context_state(context),
-            self.bookmark(context),
-            span.end - timedelta(days=self.config["kore_open_session_days"]),
-        )
-        if sessions.since:
+        sessions = self._followed(bot)
+        if sessions and sessions.since:
             return replace(span, start=min(span.start, sessions.since))
         return span
 
@@ -266,13 +273,14 @@ class KoreSessions(BotStream):
     def ids(self, bot: str, spans: Sequence[Window]) -> Sequence[str]:
         if asked := self.config.get("kore_session_ids"):
             return list(dict.fromkeys(asked))
-        if bot not in self._open:
+        sessions = self._followed(bot)
+        if sessions is None:
             return []
         # The windows show the others, unless a filter leaves them out.
         filters = ("kore_containment_types", *_FILTERS.values())
         is_filtered = any(given(self.config, name) for name in filters)
         starts = [] if is_filtered else [span.start for span in spans]
-        return self._open[bot].ids(before=min(starts, default=None))
+        return sessions.ids(before=min(starts, default=None))
 
     @property
     def _is_account(self) -> bool:
@@ -322,7 +330,7 @@ class KoreSessions(BotStream):
 
     @override
     def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:
-        sessions = self._open.get(bot)
+        sessions = self._followed(bot)
         if sessions is None or self.config.get("kore_session_ids"):
             return taken.rows
         if taken.window is not None:
@@ -351,7 +359,7 @@ class KoreSessions(BotStream):
 
     @override
     def to_state(self, bot: str, end: datetime | None) -> dict[str, Any]:
-        sessions = self._open.get(bot)
+        sessions = self._followed(bot)
         open_sessions = sessions.to_state(end) if sessions else {}
         return super().to_state(bot, end) | open_sessions
 
@@ -430,7 +438,9 @@ class KoreSessions(BotStream):
         rows = [found[name] for name in asked if name in found]
         gone = [name for name in asked if name in unknown - found.keys()]
         if gone:
-            listed = ", ".join(gone)
+            listed = ", ".join(gone[:_MOST_TOLD])
+            if len(gone) > _MOST_TOLD:
+                listed += f" and {len(gone) - _MOST_TOLD} more"
             what = self.what(*self._alike(bot))
             self.logger.warning("%s: no such sessions: %s", what, listed)
         return Taken(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import signal
 import sys
@@ -66,11 +68,17 @@ class PieceWriter(MsgSpecWriter):
     def flush(self) -> None:
         """Write what is pending."""
         pending, self._pending = self._pending, bytearray()
-        file = self._file or sys.stdout.buffer
+        file = self._file or _standard_output()
         # Under PYTHONUNBUFFERED a file has no buffer, and may take only a part.
         while pending:
-            del pending[: file.write(pending)]
+            del pending[: file.write(pending) or 0]
         file.flush()
+
+
+def _standard_output() -> IO[bytes]:
+    if sys.stdout is None:  # the process was started without one
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdout.buffer
 
 
 class Ending:
@@ -110,6 +118,15 @@ class Ending:
             self.last()
         finally:
             die_of(signum)
+
+
+def give_up_writing(error: OSError) -> NoReturn:
+    """End this process with 1, and wait for no request: nobody takes in what comes."""
+    logging.shutdown()
+    if not isinstance(error, BrokenPipeError):
+        sys.stderr.write(f"Error: what was read can't be written ({error})\n")
+        sys.stderr.flush()
+    os._exit(1)
 
 
 def die_of(signum: int) -> NoReturn:

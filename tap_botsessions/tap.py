@@ -20,7 +20,7 @@ from tap_botsessions import avaamo, footer, kore
 from tap_botsessions.audit import SyncWindows
 from tap_botsessions.checked import CheckedTap, read_catalog, read_state
 from tap_botsessions.errors import BotError
-from tap_botsessions.output import Ending, PieceWriter, die_of
+from tap_botsessions.output import Ending, PieceWriter, die_of, give_up_writing
 from tap_botsessions.settings import SCHEMA, avaamo_configured, kore_configured
 from tap_botsessions.stream import BotStream
 
@@ -113,7 +113,10 @@ class TapBotsessions(CheckedTap):
             tap.check(about_format)
         if plan:
             tap.plan(about_format)
-        tap.sync()
+        try:
+            tap.sync()
+        except OSError as error:
+            give_up_writing(error)
         for line in tap.summary():
             cls.logger.error("incomplete: %s", line)
         sys.exit(1 if tap.failures else 0)

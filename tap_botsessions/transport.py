@@ -165,7 +165,10 @@ class Transport:
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
         """A session of one's own: sessions are not made to be shared by threads."""
-        session = self._sessions.pop() if self._sessions else self._new_session()
+        try:
+            session = self._sessions.pop()
+        except IndexError:
+            session = self._new_session()
         try:
             yield session
         finally:

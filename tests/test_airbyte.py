@@ -410,6 +410,17 @@ def test_a_stream_that_is_not_there_does_not_stop_the_others(
     assert_truth(told, simulator.world, ["kore_sessions"])
 
 
+def test_a_stream_that_is_not_there_for_a_while_keeps_its_state(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    wanted = catalog(tmp_path, config)
+    first = run(tmp_path, "read", config=config, catalog=wanted)
+    kore = {name: value for name, value in config.items() if "avaamo" not in name}
+    second = run(tmp_path, "read", config=kore, catalog=wanted, state=first.states)
+    told = {state["stream"]["stream_descriptor"]["name"] for state in second.states}
+    assert told == {"kore_sessions"}
+
+
 @pytest.mark.parametrize("broken", ["config", "catalog", "state"])
 @pytest.mark.parametrize("content", ["no object", [1], {"streams": 3}])
 def test_what_cannot_be_read_is_told_as_an_error(

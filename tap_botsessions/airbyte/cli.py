@@ -11,6 +11,7 @@ from pathlib import Path
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
 from tap_botsessions.inputs import Json, load
+from tap_botsessions.output import give_up_writing
 
 
 def run() -> int:
@@ -20,15 +21,15 @@ def run() -> int:
         The exit code, 1 if something failed.
     """
     arguments = _parser().parse_args()
-    # A file of its own: what anything else prints must not come between the messages.
-    writer = AirbyteWriter(os.fdopen(os.dup(1), "wb", buffering=0))
-    sys.stdout = sys.stderr
-    log = AirbyteLog(writer)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[log])
     try:
+        # A file of its own: what anything else prints must not come between messages.
+        writer = AirbyteWriter(os.fdopen(os.dup(1), "wb", buffering=0))
+        sys.stdout = sys.stderr
+        log = AirbyteLog(writer)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[log])
         return 0 if _told(arguments, writer) else 1
-    except BrokenPipeError:
-        return 1
+    except OSError as error:
+        give_up_writing(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +55,7 @@ def _told(arguments: argparse.Namespace, writer: AirbyteWriter) -> bool:
         return _do(arguments, Source(writer))
     except SettingsError as error:
         writer.error(str(error), "config_error")
-    except BrokenPipeError:
+    except OSError:
         raise
     except Exception as error:  # noqa: BLE001 -- whatever it is
         message = "an error that was not foreseen; please report it"

@@ -92,7 +92,7 @@ class Source:
         self._writer.begin(name, resumes=wanted.is_incremental)
         stream = tap.streams.get(name)
         if not isinstance(stream, BotStream):
-            self._writer.end({}, is_complete=False)
+            self._writer.status("INCOMPLETE")  # its state stays as it is
             message = f"{name}: there is no such stream, or its vendor isn't configured"
             self._writer.error(message, "config_error", name)
             return False
@@ -100,8 +100,8 @@ class Source:
         unforeseen = None
         try:
             stream.sync()
-        except BrokenPipeError:
-            raise
+        except OSError:
+            raise  # nobody takes in what is written
         except Exception as error:  # noqa: BLE001 -- whatever it is
             unforeseen = error
         failures = [each for each in tap.failures if each.stream == name]
