@@ -344,28 +344,26 @@ class ReadAhead:
         """Put a call back until it may be repeated, or give its task up."""
         call.attempts += 1
         budget = call.fetch.budget
+        growing = backoff(call.attempts)
+        # A vendor may ask to wait for no time at all, again and again.
+        asked = None if error.wait is None else max(error.wait, growing)
         # Nobody is to wait for what is too long to be waited for.
-        if error.limit is not None and (error.wait or 0) <= self._patience:
-            wait = budget.pause(error.limit, error.wait)
-        elif error.wait is not None:
-            wait = error.wait
+        if error.limit is not None and (asked or 0) <= self._patience:
+            wait = budget.pause(error.limit, asked)
         else:
-            wait = backoff(call.attempts)
-        retries = self._retries
-        if call.fetch.retries is not None and error.limit is None:
-            retries = min(retries, call.fetch.retries)
-        if call.attempts > retries:
+            wait = growing if asked is None else asked
+        if call.attempts > self._retries:
             msg = (
                 f"{error}, in {call.attempts} attempts; try again later, or raise "
                 f"max_retries or request_timeout_seconds"
             )
-            self._refuse(call.task, UnavailableError(msg))
+            self._refuse(call.task, UnavailableError(msg, error.status))
         elif wait > self._patience:
             pause = (
                 f"{wait / 3600:.1f} hours" if wait > LONGEST_WAIT else f"{wait:.0f} s"
             )
             msg = f"{error}, and asks to wait for {pause}"
-            self._refuse(call.task, UnavailableError(msg))
+            self._refuse(call.task, UnavailableError(msg, error.status))
         else:
             call.due = time.monotonic() + wait
             call.task.calls.appendleft(call)
@@ -374,7 +372,7 @@ class ReadAhead:
                 call.fetch.what,
                 error,
                 call.attempts,
-                retries + 1,
+                self._retries + 1,
                 wait,
             )
 

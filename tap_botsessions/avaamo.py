@@ -36,7 +36,7 @@ from tap_botsessions.records import (
 )
 from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
 from tap_botsessions.stream import BotStream
-from tap_botsessions.time_tokens import TimeTokens, in_seconds
+from tap_botsessions.time_tokens import Asked, TimeTokens, in_seconds
 from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc3339
 
@@ -167,14 +167,14 @@ class AvaamoListStream(AvaamoStream):
         def read(unit: int) -> Reading:
             return take(lambda part: [_Entries(self, bot, part, unit)], window, seen)
 
-        return self._settled(bot, read, partial(self.span, bot))
+        return self._settled(bot, read, window)
 
     @override
     def probe(self, bot: str, window: Window) -> Reading:
         def read(unit: int) -> Reading:
             return first_page(_Entries(self, bot, window, unit), window)
 
-        return self._settled(bot, read, lambda: window)
+        return self._settled(bot, read, window)
 
     @property
     @override
@@ -183,22 +183,25 @@ class AvaamoListStream(AvaamoStream):
 
     @override
     def count(self, bot: str, windows: Iterable[Window]) -> Reading:
+        *_, last = windows = list(windows)
+
         def read(unit: int) -> Reading:
             return count(
                 lambda window: [_Entries(self, bot, window, unit).count()], windows
             )
 
-        return self._settled(bot, read, partial(self.span, bot))
+        return self._settled(bot, read, last)
 
     def _settled(
-        self, bot: str, read: Callable[[int], Reading], span: Callable[[], Window]
+        self, bot: str, read: Callable[[int], Reading], window: Window
     ) -> Reading:
-        """Read in the server's unit of time, which a span may show."""
+        """Read in the server's unit of time, which a window may show."""
 
         def ask(part: Window, unit: int) -> Fetch:
             return _Entries(self, bot, part, unit).fetch(1)
 
-        return self.account.time_tokens.settle(self.what(bot), span, read, ask)
+        asked = Asked(self.what(bot), window, self.end, ask)
+        return self.account.time_tokens.settle(asked, read)
 
     @override
     def job(self, bot: str, spans: Sequence[Window]) -> Job:

@@ -14,6 +14,7 @@ class TransientError(Exception):
     Attributes:
         wait: Seconds that the vendor asks to wait, if it does.
         limit: The limit, of a minute or an hour, that the request was refused for.
+        status: The status of the answer, if there was one.
     """
 
     def __init__(
@@ -21,11 +22,13 @@ class TransientError(Exception):
         message: str,
         wait: float | None = None,
         limit: Literal["minute", "hour"] | None = None,
+        status: int | None = None,
     ) -> None:
         """Put down what happened."""
         super().__init__(message)
         self.wait = wait
         self.limit = limit
+        self.status = status
 
 
 class BotError(Exception):

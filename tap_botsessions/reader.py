@@ -80,13 +80,11 @@ class Fetch:
             another attempt may succeed, and BotError where none will.
         budget: What the request is charged to.
         what: The stream and the bot, for messages.
-        retries: How often it is repeated at the most, if that is less than others are.
     """
 
     send: Callable[[], Page]
     budget: Budget
     what: str
-    retries: int | None = None
 
 
 class Listing(Protocol):

@@ -9,8 +9,9 @@ of the last days, or by a refusal. None may be taken for an agent without record
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_botsessions.errors import (
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from tap_botsessions.reader import Fetch, Page, Reading
     from tap_botsessions.records import Row
 
-    Ask = Callable[[Window, int], Fetch]
-    Trials = Generator[Sequence[Fetch], Sequence[Page], None]
-
 logger = logging.getLogger("tap-botsessions")
 
 UNITS = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds"}
@@ -38,8 +36,25 @@ UNITS = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds"}
 
 _REFUSALS = {400, 422}
 
-_RETRIES = 2
-"""Of a trial: a server may well fail at a range that makes no sense to it."""
+_DEFAULT = timedelta(days=3)
+"""So far back goes a list that is asked for without a range (both pages)."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a server whose unit may not be known.
+
+    Attributes:
+        what: The list that is read.
+        window: What is read of it.
+        end: Up to where it is read in this run.
+        ask: Makes a request for any range of it in a unit.
+    """
+
+    what: str
+    window: Window
+    end: datetime
+    ask: Callable[[Window, int], Fetch]
 
 
 @dataclass
@@ -54,21 +69,17 @@ class TimeTokens:
     unit: int = 1
     is_proven: bool = False
     _tried: set[str] = field(default_factory=set)
+    _nonsense: set[int] = field(default_factory=set)
 
-    def settle(
-        self,
-        what: str,
-        span: Callable[[], Window],
-        read: Callable[[int], Reading],
-        ask: Ask,
-    ) -> Reading:
+    def settle(self, asked: Asked, read: Callable[[int], Reading]) -> Reading:
         """Read a window in the server's unit; look for that if nothing comes.
 
         Args:
-            what: The list that is read; the units are tried once on each.
-            span: Tells all that is to be read of it in this run.
-            read: Reads the window in a unit.
-            ask: Makes a request for a range in a unit.
+            asked: What is read.
+            read: Reads it in a unit.
+
+        Raises:
+            BotError: It can't be read, or it can't be said in which unit.
         """
         while True:
             unit = self.unit
@@ -80,63 +91,118 @@ class TimeTokens:
                 if is_right or not _may_be_the_unit(error):
                     raise
                 outcome = error
-            if isinstance(outcome, Taken) and outcome.received:
-                self._prove(unit)
-            elif not self.is_proven and what not in self._tried:
-                self._tried.add(what)
-                if isinstance(outcome, RequestError):
-                    yield from self._find_what_is_taken(span(), ask)
-                if unit == self.unit:
-                    yield from self._find_what_has_records(span(), ask)
+            if not self.is_proven:
+                outcome = yield from self._held(asked, unit, outcome)
             if unit != self.unit:
                 continue
             if isinstance(outcome, BotError):
                 raise outcome
             return outcome
 
-    def _find_what_is_taken(self, span: Window, ask: Ask) -> Trials:
-        """Change to a unit that is answered where the present one is refused.
+    def _held(
+        self, asked: Asked, unit: int, outcome: Taken | BotError
+    ) -> Generator[Sequence[Fetch], Sequence[Page], Taken | BotError]:
+        """Prove the unit by what came in it, or look for another.
 
-        And that even for the last hour: a server may refuse what it no longer holds.
-        It is a guess that may be changed again, since records alone prove a unit.
+        Returns:
+            What came, or what is wrong with it.
         """
-        hour = Window(span.end - timedelta(hours=1), span.end)
-        ranges = [(hour, self.unit), *((span, unit) for unit in self._others)]
-        for asked, unit in ranges:
-            if (yield from _trial(ask(asked, unit))) is not None:
-                self.unit = unit
-                return
+        if isinstance(outcome, Taken) and outcome.received:
+            is_default = (
+                _may_be_the_default(asked.window)
+                and bool(outcome.rows)
+                and (yield from _comes_anyway(outcome.rows[0], unit, asked))
+            )
+            if not is_default:
+                self._prove(unit)
+                return outcome
+            msg = f"{asked.window}: the server does not heed the range"
+            outcome = FilterError(msg)
+        yield from self._look(asked, unit, is_refused=isinstance(outcome, RequestError))
+        return outcome
 
-    def _find_what_has_records(self, span: Window, ask: Ask) -> Trials:
-        """Change to a unit in which records come that were asked for.
-
-        The present one is tried first, by the last week: most lists are empty for an
-        hour, and few for as long as that.
-        """
-        week = Window(span.end - timedelta(days=7), span.end)
-        ranges = [(week, self.unit), *((span, unit) for unit in self._others)]
-        for asked, unit in ranges:
+    def _look(
+        self, asked: Asked, unit: int, *, is_refused: bool
+    ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
+        """Look for the unit: nothing came of a window, or a refusal."""
+        if asked.what not in self._tried:
+            # Many lists are empty for an hour, and few for a week.
+            self._tried.add(asked.what)
+            week = Window(asked.end - timedelta(days=7), asked.end)
+            yield from self._try(week, unit, asked)
+        if is_refused:
+            # A server may refuse what it no longer holds.
+            hour = Window(asked.end - timedelta(hours=1), asked.end)
+            is_refused = not (yield from self._try(hour, unit, asked))
+        for other in UNITS.keys() - {unit} - self._nonsense:
             if self.is_proven:
                 return
-            page = yield from _trial(ask(asked, unit))
-            if page is None or not page.rows or self.is_proven:
-                continue
-            # A server that takes a token for nonsense may answer with its default:
-            # does the record come again where another time is asked for?
-            later = page.rows[0].time + timedelta(seconds=10)
-            aside = Window(later, later + timedelta(seconds=1))
-            beside = yield from _trial(ask(aside, unit))
-            if beside is not None and not _has(beside, page.rows[0]):
-                self._prove(unit)
+            is_answered = yield from self._try(asked.window, other, asked)
+            if is_answered and is_refused and not self.is_proven:
+                self.unit = other  # a guess: records alone are a proof
+                return
 
-    @property
-    def _others(self) -> Sequence[int]:
-        return [unit for unit in UNITS if unit != self.unit]
+    def _try(
+        self, window: Window, unit: int, asked: Asked
+    ) -> Generator[Sequence[Fetch], Sequence[Page], bool]:
+        """Ask for a range in a unit; records of it are the proof.
+
+        Returns:
+            Whether there was an answer.
+
+        Raises:
+            UnavailableError: That can't be said, after as many attempts as may be.
+        """
+        try:
+            [page] = yield [asked.ask(window, unit)]
+        except UnavailableError as error:
+            # This is what a server may well make of a time that is no time.
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            self._nonsense.add(unit)
+            return False
+        except BotError:
+            return False
+        if page.rows and not self.is_proven:
+            is_default = yield from _comes_anyway(page.rows[0], unit, asked)
+            if not is_default:
+                self._prove(unit)
+        return True
 
     def _prove(self, unit: int) -> None:
-        if not self.is_proven and unit != 1:
+        if self.is_proven:
+            return
+        if unit != 1:
             logger.warning("Avaamo counts time in %s; so does this run", UNITS[unit])
         self.unit, self.is_proven = unit, True
+
+
+def _may_be_the_unit(error: BotError) -> bool:
+    """Whether a server may have failed so because it counts in another unit."""
+    return isinstance(error, FilterError) or (
+        isinstance(error, RequestError) and error.status in _REFUSALS
+    )
+
+
+def _may_be_the_default(window: Window) -> bool:
+    """Whether a window holds all that a server sends that heeds no range."""
+    start = datetime.now(UTC) - _DEFAULT
+    return window.start <= start + timedelta(hours=1) and start < window.end
+
+
+def _comes_anyway(
+    row: Row, unit: int, asked: Asked
+) -> Generator[Sequence[Fetch], Sequence[Page], bool]:
+    """Whether a record comes where another time is asked for, too.
+
+    A server that takes a token for nonsense may answer with its default.
+    """
+    later = row.time + timedelta(seconds=10)
+    try:
+        [page] = yield [asked.ask(Window(later, later + timedelta(seconds=1)), unit)]
+    except FilterError:
+        return True
+    return any(other.key == row.key for other in page.rows)
 
 
 def in_seconds(value: float | None) -> float | None:
@@ -148,29 +214,3 @@ def in_seconds(value: float | None) -> float | None:
             continue
         return None if value is None else value / unit
     return None
-
-
-def _may_be_the_unit(error: BotError) -> bool:
-    """Whether a server may have failed so because it counts in another unit."""
-    return isinstance(error, FilterError) or (
-        isinstance(error, RequestError) and error.status in _REFUSALS
-    )
-
-
-def _trial(fetch: Fetch) -> Generator[Sequence[Fetch], Sequence[Page], Page | None]:
-    """The answer to a request that may make no sense to the server; or none.
-
-    That none is to be had is told, since a unit may be overlooked for it.
-    """
-    try:
-        [page] = yield [replace(fetch, retries=_RETRIES)]
-    except UnavailableError as error:
-        logger.warning("%s: trying another unit of time: %s", fetch.what, error)
-        return None
-    except BotError:
-        return None
-    return page
-
-
-def _has(page: Page, row: Row) -> bool:
-    return any(other.key == row.key for other in page.rows)

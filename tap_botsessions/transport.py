@@ -198,13 +198,13 @@ class Transport:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             hourly = "hour" in told.lower()
             limit: Literal["hour", "minute"] = "hour" if hourly else "minute"
-            return TransientError(message, _retry_after(response), limit)
+            return TransientError(message, _retry_after(response), limit, status)
         if (
             status in self.retried
             or status == HTTPStatus.REQUEST_TIMEOUT
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
-            return TransientError(message, _retry_after(response))
+            return TransientError(message, _retry_after(response), status=status)
         if response.is_redirect:
             message += ", a redirect, which is not followed; check the base URL"
         elif status in self.advice:
@@ -246,12 +246,22 @@ class _Session(requests.Session):
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that the server asks to wait: RFC 9110, in seconds or as a date."""
+    """Seconds that the server asks to wait: RFC 9110, in seconds or as a date.
+
+    A date is one of the server's clock, so it counts from the date of the answer.
+    """
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
+    until = _timestamp(value)
+    if until is None:
+        return None
+    now = _timestamp(response.headers.get("Date", "")) or time.time()
+    return max(until - now, 0.0)
+
+
+def _timestamp(date: str) -> float | None:
     try:
-        until = parsedate_to_datetime(value).timestamp()
+        return parsedate_to_datetime(date).timestamp()
     except (OverflowError, ValueError):
         return None
-    return max(until - time.time(), 0.0)

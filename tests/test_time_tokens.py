@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -79,10 +79,10 @@ def test_records_that_begin_late_are_found_in_seconds(busy: Simulator) -> None:
 
 
 def test_units_are_tried_as_seldom_as_can_be(busy: Simulator) -> None:
-    """Twice for a list without records, if no other list has shown the unit before."""
+    """Twice for a window of a list without any, if no other list has shown the unit."""
     sync(busy, None, LISTS, avaamo_agent_ids=["202"], window_days=1)
     asked = [int(call.params["to_timetoken"]) for call in busy.requests]
-    assert len([token for token in asked if token > 10**11]) == 2 * len(LISTS)
+    assert len([token for token in asked if token > 10**11]) == 2 * 20 * len(LISTS)
     busy.requests.clear()
     sync(busy, None, LISTS, avaamo_agent_ids=["201"], window_days=1)
     asked = [int(call.params["to_timetoken"]) for call in busy.requests]
@@ -136,6 +136,62 @@ def test_a_server_that_answers_nonsense_by_its_last_days_is_read(
     busy.options.avaamo_unit = "milliseconds"
     busy.options.avaamo_other_units = "ignore"
     assert_whole(busy)
+
+
+@dataclass
+class Wide(Rule):
+    """Befalls ranges of more than a week."""
+
+    @override
+    def fires(self, call: Call) -> bool:
+        start, end = (
+            in_seconds(float(call.params[name])) or 0
+            for name in ("from_timetoken", "to_timetoken")
+        )
+        return end - start > 7 * 86_400 + 10 and super().fires(call)
+
+
+def test_no_more_than_a_week_is_asked_for_at_once(busy: Simulator) -> None:
+    """Avaamo recommends no wider ranges, and answers 504 to what takes too long."""
+    busy.options.avaamo_unit = "milliseconds"
+    busy.options.avaamo_other_units = "take"
+    busy.faults.rules = [Wide(status(504))]
+    assert_whole(busy, start_date="2025-12-01T00:00:00Z")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_to_nonsense_is_no_proof_where_another_unit_fails_at_first(
+    busy: Simulator,
+) -> None:
+    busy.options.avaamo_unit = "milliseconds"
+    busy.options.avaamo_other_units = "take"
+    rule = Rule(status(503), endpoint="messages", nth=4)
+    busy.faults.rules = [InSeconds(status(422, {"error": "No such range"})), rule]
+    assert_whole(busy, avaamo_agent_ids=["201"])
+    assert rule.fired == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_cannot_be_tried_is_not_taken_for_an_agent_without_records(
+    busy: Simulator,
+) -> None:
+    busy.options.avaamo_unit = "milliseconds"
+    busy.options.avaamo_other_units = "take"
+    busy.faults.rules = [Rule(status(503), endpoint="messages", after=2)]
+    synced = sync(busy, None, LISTS, avaamo_agent_ids=["201"])
+    assert [each.what for each in synced.failures] == ["avaamo_messages, agent 201"]
+    assert synced.bookmarks["avaamo_messages", "201"] is None
+
+
+def test_the_default_of_the_last_days_is_not_taken_for_all_there_is(
+    simulator: Simulator,
+) -> None:
+    """It lies within the first window, if that is of the last days as well."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=5)
+    simulator.world = World(start=start, days=5, sessions_per_day=12)
+    simulator.options.avaamo_unit = "milliseconds"
+    simulator.options.avaamo_other_units = "ignore"
+    assert_whole(simulator)
 
 
 def test_a_quiet_hour_takes_few_requests_more(simulator: Simulator) -> None:
