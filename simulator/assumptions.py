@@ -35,6 +35,9 @@ class Assumptions:
         kore_short_pages: Every page after the first has a row less than asked.
         kore_date_only_to: Whether a dateTo without a time means the start of
             that day or takes the day in.
+        kore_tags_for_days: For how long a session that is asked for by its id has
+            its tags; later its time has to be asked for as well. None: for ever.
+        kore_silent_ids: Whether ids that are not known are passed over in silence.
     """
 
     bounds: Literal["closed", "half_open", "open_start"] = "closed"
@@ -51,6 +54,8 @@ class Assumptions:
     kore_page_clamp: int | None = None
     kore_short_pages: bool = False
     kore_date_only_to: Literal["start", "end"] = "end"
+    kore_tags_for_days: float | None = None
+    kore_silent_ids: bool = False
 
     def window(self, start: Decimal | int, end: Decimal | int) -> tuple[int, int]:
         """Return the first and the last millisecond of a window.

@@ -109,7 +109,14 @@ def _by_id(
         key=lambda row: (row.at, row.number),
     )
     content = _content(rows, 0, len(rows), world, options)
+    if options.kore_tags_for_days is not None and "dateFrom" not in body:
+        latest = world.now - options.kore_tags_for_days * 86_400
+        for session in content["sessions"]:
+            if datetime.fromisoformat(session["start_time"]).timestamp() < latest:
+                session["tags"] = {"userTags": [], "sessionTags": []}
     invalid = [name for name, row in found.items() if row is None]
+    if options.kore_silent_ids:
+        invalid = []
     return Reply(200, content | {"invalidSessions": invalid})
 
 

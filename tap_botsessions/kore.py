@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from typing_extensions import override
 
 from tap_botsessions.budget import Budget
 from tap_botsessions.counts import count
-from tap_botsessions.errors import BotError, IncompleteError, RecordError
+from tap_botsessions.errors import BotError, RecordError
 from tap_botsessions.open_sessions import OpenSessions
 from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
 from tap_botsessions.records import (
@@ -48,7 +49,14 @@ from tap_botsessions.transport import Request, Transport
 from tap_botsessions.windows import parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from datetime import datetime
 
     from requests import PreparedRequest
@@ -56,12 +64,16 @@ if TYPE_CHECKING:
     from tap_botsessions.ahead import Job
     from tap_botsessions.reader import Reading, Seen
     from tap_botsessions.settings import Config
-    from tap_botsessions.stream import Failures
+    from tap_botsessions.stream import Failures, Ids
     from tap_botsessions.tap import TapBotsessions
     from tap_botsessions.windows import Window
 
 IDS_PER_REQUEST = 50
 """So many session ids may be asked for at once (page Sessions History API)."""
+
+_TAGGED_FOR = timedelta(days=13)
+_WIDEST = timedelta(days=6)
+"""So wide a range is asked for; from seven days on it is refused (same page)."""
 
 _MOST_TOLD = 10
 """So many ids are told in a line of the log."""
@@ -270,17 +282,17 @@ class KoreSessions(BotStream):
         return [] if self.config.get("kore_session_ids") else super().spans(span)
 
     @override
-    def ids(self, bot: str, spans: Sequence[Window]) -> Sequence[str]:
+    def ids(self, bot: str, spans: Sequence[Window]) -> Ids:
         if asked := self.config.get("kore_session_ids"):
-            return list(dict.fromkeys(asked))
+            return dict.fromkeys(asked)
         sessions = self._followed(bot)
         if sessions is None:
-            return []
+            return {}
         # The windows show the others, unless a filter leaves them out.
         filters = ("kore_containment_types", *_FILTERS.values())
         is_filtered = any(given(self.config, name) for name in filters)
         starts = [] if is_filtered else [span.start for span in spans]
-        return sessions.ids(before=min(starts, default=None))
+        return sessions.starts(before=min(starts, default=None))
 
     @property
     def _is_account(self) -> bool:
@@ -325,8 +337,30 @@ class KoreSessions(BotStream):
     @override
     def job(self, bot: str, spans: Sequence[Window]) -> Job:
         job = super().job(bot, spans)
-        ids = [name for each in self._alike(bot) for name in self.ids(each, spans)]
+        ids = {
+            name: start
+            for each in self._alike(bot)
+            for name, start in self.ids(each, spans).items()
+        }
         return replace(job, first=self.by_id(bot, ids)) if ids else job
+
+    @override
+    def batches(self, ids: Ids) -> Sequence[Ids]:
+        # The tags of a session that is older than two weeks come only if its time is
+        # asked for as well (newer page Sessions History API).
+        recent = self.run_start - _TAGGED_FOR
+        groups: defaultdict[int | None, list[tuple[str, datetime | None]]]
+        groups = defaultdict(list)
+        for name, start in ids.items():
+            if start is None or start > recent:
+                groups[None].append((name, None))
+            else:
+                groups[(recent - start) // _WIDEST].append((name, start))
+        return [
+            dict(group[place : place + IDS_PER_REQUEST])
+            for group in groups.values()
+            for place in range(0, len(group), IDS_PER_REQUEST)
+        ]
 
     @override
     def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:
@@ -344,7 +378,7 @@ class KoreSessions(BotStream):
     def _emits(self, sessions: OpenSessions, row: Row) -> bool:
         """Put down what a session has come to, and say whether it is emitted."""
         emits = self._is_asked_for(row.record) or sessions.was_emitted(row)
-        sessions.observe(row, emitted=emits)
+        sessions.observe(row, is_open=_is_open(row.record), emitted=emits)
         return emits
 
     def _is_asked_for(self, record: dict[str, Any]) -> bool:
@@ -412,48 +446,48 @@ class KoreSessions(BotStream):
         time = parse_instant(record["start_time"])
         return Row((record["session_id"],), time, record)
 
-    def by_id(self, bot: str, ids: Iterable[str]) -> Reading:
-        """Read sessions by their ids, as they are now; unknown ones are logged.
+    def by_id(self, bot: str, ids: Ids) -> Reading:
+        """Read sessions by their ids, as they are now.
 
-        What the server tells of others is left out.
-
-        Raises:
-            IncompleteError: The server says nothing of sessions that it was asked for.
+        What the server tells of others is left out. Those that it does not know are
+        gone; those of which it says nothing are not. Both are logged.
         """
-        left = asked = list(dict.fromkeys(ids))
         found: dict[str, Row] = {}
         unknown: set[str] = set()
+        left = ids
         while left:
-            pages = yield [
-                self._fetch_ids(bot, left[start : start + IDS_PER_REQUEST])
-                for start in range(0, len(left), IDS_PER_REQUEST)
-            ]
+            pages = yield [self._fetch_ids(bot, batch) for batch in self.batches(left)]
             found |= {row.key[0]: row for page in pages for row in page.rows}
             unknown |= {name for page in pages for name in page.gone}
             told = {name for page in pages for name in page.told}
             if told.isdisjoint(left):
-                msg = "the server is silent on sessions that were asked for by id"
-                raise IncompleteError(msg)
-            left = [name for name in left if name not in told]
-        rows = [found[name] for name in asked if name in found]
-        gone = [name for name in asked if name in unknown - found.keys()]
+                self._warn(bot, "the server says nothing of these sessions", left)
+                break
+            left = {name: left[name] for name in left if name not in told}
+        rows = [found[name] for name in ids if name in found]
+        gone = [name for name in ids if name in unknown - found.keys()]
         if gone:
-            listed = ", ".join(gone[:_MOST_TOLD])
-            if len(gone) > _MOST_TOLD:
-                listed += f" and {len(gone) - _MOST_TOLD} more"
-            what = self.what(*self._alike(bot))
-            self.logger.warning("%s: no such sessions: %s", what, listed)
+            self._warn(bot, "no such sessions", gone)
         return Taken(
             None,
             rows,
             gone=gone,
-            expected=len(asked),
+            expected=len(ids),
             received=len(rows) + len(gone),
         )
 
-    def _fetch_ids(self, bot: str, ids: Sequence[str]) -> Fetch:
+    def _warn(self, bot: str, words: str, names: Collection[str]) -> None:
+        told = ", ".join(list(names)[:_MOST_TOLD])
+        more = len(names) - _MOST_TOLD
+        told += f" and {more} more" if more > 0 else ""
+        self.logger.warning("%s: %s: %s", self.what(*self._alike(bot)), words, told)
+
+    def _fetch_ids(self, bot: str, ids: Ids) -> Fetch:
         # That a limit is ignored beside ids is documented, a default limit is not.
-        body = {"sessionId": ids, "skip": 0, "limit": IDS_PER_REQUEST}
+        body = {"sessionId": list(ids), "skip": 0, "limit": IDS_PER_REQUEST}
+        starts = [start for start in ids.values() if start]
+        if starts:
+            body |= _range(min(starts), max(starts))
         return self.fetch(bot, body, partial(self._found, bot))
 
     def _found(self, bot: str, body: Mapping[str, Any]) -> Page:
@@ -489,14 +523,11 @@ class _Sessions:
         return self._fetch(self.first, 1)
 
     def _fetch(self, position: int, size: int) -> Fetch:
-        # The list may exclude its start or its end: no page says. The end of a window
-        # is not part of it, and a millisecond before its start, rows are left out.
         config = self.stream.config
         body = {
             "skip": position,
             "limit": size,
-            "dateFrom": _milliseconds(self.window.start - timedelta(milliseconds=1)),
-            "dateTo": _milliseconds(self.window.end + timedelta(microseconds=999)),
+            **_range(self.window.start, self.window.end),
         }
         for field, setting in _FILTERS.items():
             if given(config, setting):
@@ -528,6 +559,24 @@ _FILTERS = {
     "tags": "kore_tags",
     "userId": "kore_user_id",
 }
+
+
+def _range(start: datetime, end: datetime) -> dict[str, str]:
+    """The parameters for what starts between two instants, both included.
+
+    A list may exclude its start or its end: no page says. What it sends beside what is
+    asked for is left out.
+    """
+    return {
+        "dateFrom": _milliseconds(start - timedelta(milliseconds=1)),
+        "dateTo": _milliseconds(end + timedelta(microseconds=999)),
+    }
+
+
+def _is_open(record: dict[str, Any]) -> bool:
+    """Whether a session goes on; servers before 10.1.3 tell of no status."""
+    status = record["session_status"]
+    return bool(status == "active" or (status is None and record["end_time"] is None))
 
 
 def _milliseconds(instant: datetime) -> str:

@@ -71,17 +71,17 @@ class OpenSessions:
         self._read_until = self.since or datetime.max.replace(tzinfo=UTC)
         self._overflow: datetime | None = None
 
-    def ids(self, before: datetime | None = None) -> list[str]:
-        """The ids of all of them, or of those that started before an instant."""
-        return [
-            name
+    def starts(self, before: datetime | None = None) -> dict[str, datetime]:
+        """When each of them started, or those that did before an instant, by id."""
+        return {
+            name: start
             for name, (start, _) in self._open.items()
             if before is None or start < before
-        ]
+        }
 
     def drop_old(self) -> None:
         """Follow those no more that were to be looked at once more only."""
-        self.drop(self.ids(before=self._oldest))
+        self.drop(self.starts(before=self._oldest))
 
     def drop(self, names: Iterable[str]) -> None:
         """Follow these no more."""
@@ -97,10 +97,10 @@ class OpenSessions:
         followed = self._open.get(row.key[0])
         return followed is None or followed[1] != _checksum(row)
 
-    def observe(self, row: Row, *, emitted: bool) -> None:
+    def observe(self, row: Row, *, is_open: bool, emitted: bool) -> None:
         """Follow a session that is open, and one that is closed no more."""
         name = row.key[0]
-        if row.record["session_status"] != "active":
+        if not is_open:
             self._open.pop(name, None)
         elif self._overflow is not None:
             self._overflow = min(self._overflow, row.time)

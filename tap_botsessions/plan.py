@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -13,7 +12,6 @@ from tap_botsessions.ahead import Job, ReadAhead
 from tap_botsessions.counts import Counted
 from tap_botsessions.errors import BotError
 from tap_botsessions.forecast import Density, Forecast, Stretch, forecast, stretches
-from tap_botsessions.kore import IDS_PER_REQUEST
 from tap_botsessions.stream import BotStream, Failure
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ class BotPlan:
         bot: The bot's id.
         spans: The ranges that would be read.
         ids: How many records would be asked for by their ids.
+        batches: In how many requests.
         samples: The stretches of its range, by which it is counted.
         forecast: What the ranges take; none as long as they have not been counted.
         error: Why they can't be, if so.
@@ -52,6 +51,7 @@ class BotPlan:
     bot: str
     spans: Sequence[Window] = ()
     ids: int = 0
+    batches: int = 0
     samples: Sequence[Stretch] = ()
     forecast: Forecast | None = None
     error: BotError | None = None
@@ -75,7 +75,7 @@ class BotPlan:
     def requests(self) -> int:
         """The requests that it takes, as far as is known."""
         counted = self.forecast.requests if self.forecast else 0
-        return counted + math.ceil(self.ids / IDS_PER_REQUEST)
+        return counted + self.batches
 
 
 class Share(NamedTuple):
@@ -209,10 +209,13 @@ def _bots(stream: BotStream) -> Iterable[BotPlan]:
     bots = {bot: _begun(stream, bot) for bot in stream.bots}
     spans = {bot: plan.spans for bot, plan in bots.items() if not plan.error}
     for lead, together in stream.alike(spans).items():
-        ids = {name for bot in together for name in stream.ids(bot, spans[bot])}
-        bots[lead].ids = len(ids)
+        ids = {
+            name: start
+            for bot in together
+            for name, start in stream.ids(bot, spans[bot]).items()
+        }
+        bots[lead].ids, bots[lead].batches = len(ids), len(stream.batches(ids))
         for bot in together[1:]:
-            bots[bot].ids = 0
             bots[bot].forecast = Forecast(windows=0, rows=0, requests=0)
     return bots.values()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -29,7 +30,7 @@ from tap_botsessions.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
@@ -58,6 +59,8 @@ class Failure(NamedTuple):
 
 
 Failures = list[Failure]
+
+Ids = Mapping[str, datetime | None]
 
 
 class BotStream(Stream):
@@ -149,8 +152,16 @@ class BotStream(Stream):
         """The ranges that a range is read in, at the least."""
         return [span] if span.start < span.end else []
 
-    def ids(self, bot: str, spans: Sequence[Window]) -> Sequence[str]:  # noqa: ARG002 -- for leaves
-        """The ids of what is read beside these ranges of a bot, whenever it was."""
+    def ids(self, bot: str, spans: Sequence[Window]) -> Ids:  # noqa: ARG002 -- for leaves
+        """What is read beside these ranges of a bot, whenever it was.
+
+        Returns:
+            By the ids, when each was, if that is known.
+        """
+        return {}
+
+    def batches(self, ids: Ids) -> Sequence[Ids]:  # noqa: ARG002 -- for leaves
+        """Divide ids into those that one request asks for."""
         return ()
 
     def to_emit(self, bot: str, taken: Taken) -> Iterable[Row]:  # noqa: ARG002 -- for leaves

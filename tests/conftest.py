@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -144,3 +144,9 @@ def simulator() -> Iterator[Simulator]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow without a pause."""
     monkeypatch.setattr("tap_botsessions.ahead.backoff", lambda _attempts: 0.0)
+
+
+@pytest.fixture
+def recent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No session is so old that its time is asked for beside its id."""
+    monkeypatch.setattr("tap_botsessions.kore._TAGGED_FOR", timedelta(days=36_500))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simulator.exchange import Reply
     from simulator.faults import Answer, Effect
 
+pytestmark = pytest.mark.usefixtures("recent")
+
 STREAM: Final = "kore_sessions"
 BOTS = [f"st-{number:03}" for number in range(5)]
 

@@ -145,7 +145,7 @@ def a_border_left_out(patch: Patch) -> None:
 
 @found_by("is {.*'session_status': 'active'.*}, not {")
 def open_sessions_forgotten(patch: Patch) -> None:
-    patch.setattr(OpenSessions, "ids", lambda *_, **__: [])
+    patch.setattr(OpenSessions, "starts", lambda *_, **__: {})
 
 
 @found_by("records have not come|is missing")

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 START = datetime(2026, 3, 1, tzinfo=UTC)
 START_TEXT = "2026-03-01T00:00:00Z"
 KORE = ("kore_sessions",)
-SOLVED = {"name": "solved", "type": "session", "values": ["yes"]}
-"""A tag that sessions have once they are closed."""
 
 
 def day(number: float) -> datetime:
@@ -42,14 +40,14 @@ def session(name: str, started: float = 0, status: str = "active", **more: Any) 
 
 def test_what_is_followed_outlives_a_run() -> None:
     first = OpenSessions({}, None)
-    first.observe(session("a", 1), emitted=True)
-    first.observe(session("b", 2.5), emitted=False)
-    first.observe(session("c", 3, "closed"), emitted=True)
+    first.observe(session("a", 1), is_open=True, emitted=True)
+    first.observe(session("b", 2.5), is_open=True, emitted=False)
+    first.observe(session("c", 3, "closed"), is_open=False, emitted=True)
     state = first.to_state(day(4))
     assert state["open_since"] is None
     second = OpenSessions(state, day(4))
-    assert second.ids() == ["a", "b"]
-    assert second.ids(before=day(2)) == ["a"]
+    assert list(second.starts()) == ["a", "b"]
+    assert list(second.starts(before=day(2))) == ["a"]
     assert second.was_emitted(session("a"))
     assert not second.was_emitted(session("b"))
     assert second.to_state(day(5)) == state
@@ -57,8 +55,8 @@ def test_what_is_followed_outlives_a_run() -> None:
 
 def test_a_session_has_changed_when_any_field_has() -> None:
     sessions = OpenSessions({}, None)
-    sessions.observe(session("a", messages=1), emitted=True)
-    sessions.observe(session("b", messages=1), emitted=False)
+    sessions.observe(session("a", messages=1), is_open=True, emitted=True)
+    sessions.observe(session("b", messages=1), is_open=True, emitted=False)
     assert not sessions.has_changed(session("a", messages=1))
     assert sessions.has_changed(session("a", messages=2))
     assert sessions.has_changed(session("a", status="closed", messages=1))
@@ -69,11 +67,11 @@ def test_a_session_has_changed_when_any_field_has() -> None:
 def test_what_is_closed_or_dropped_or_too_old_is_followed_no_more() -> None:
     sessions = OpenSessions({}, None, oldest=day(0.5))
     for number, name in enumerate("abcd"):
-        sessions.observe(session(name, number), emitted=True)
-    sessions.observe(session("d", 3, "closed"), emitted=True)
+        sessions.observe(session(name, number), is_open=True, emitted=True)
+    sessions.observe(session("d", 3, "closed"), is_open=False, emitted=True)
     sessions.drop(["b", "never heard of"])
     sessions.drop_old()
-    assert sessions.ids() == ["c"]
+    assert list(sessions.starts()) == ["c"]
 
 
 def test_no_open_session_leaves_nothing_in_the_state() -> None:
@@ -95,10 +93,10 @@ def test_more_than_can_be_followed_are_read_again_by_their_time(
 ) -> None:
     sessions = OpenSessions({}, None)
     for number in range(few + 1):
-        sessions.observe(session(f"{number}", 5 - number), emitted=True)
-    sessions.observe(session("older", 0.5), emitted=True)
-    sessions.observe(session("later", 9), emitted=True)
-    assert sessions.ids() == []
+        sessions.observe(session(f"{number}", 5 - number), is_open=True, emitted=True)
+    sessions.observe(session("older", 0.5), is_open=True, emitted=True)
+    sessions.observe(session("later", 9), is_open=True, emitted=True)
+    assert sessions.starts() == {}
     assert sessions.to_state(day(10)) == {
         "open_sessions": None,
         "open_since": "2026-03-01T12:00:00Z",
@@ -192,6 +190,7 @@ def ids_asked(simulator: Simulator) -> list[list[str]]:
     return [body["sessionId"] for body in bodies if "sessionId" in body]
 
 
+@pytest.mark.usefixtures("recent")
 @pytest.mark.parametrize("api", ["bot", "account", "stream"])
 def test_a_session_read_open_is_as_it_is_after_each_run(
     simulator: Simulator, world: World, api: str
@@ -222,6 +221,7 @@ def test_a_session_read_open_is_as_it_is_after_each_run(
     assert not any(open_before.values())
 
 
+@pytest.mark.usefixtures("recent")
 def test_a_session_that_did_not_change_is_not_emitted_again(
     simulator: Simulator,
 ) -> None:
@@ -287,6 +287,45 @@ def test_a_session_that_is_gone_is_asked_for_no_more(
     second = read(simulator, day(11), first.state)
     assert f"no such sessions: {gone}" in caplog.text
     assert gone not in followed(second)[bot]
+
+
+def test_an_old_session_keeps_its_tags(simulator: Simulator, world: World) -> None:
+    """They come by its id only where its time is asked for as well."""
+    simulator.options.kore_tags_for_days = 14
+    first = read(simulator, day(10))
+    second = read(simulator, day(60), first.state, end_date=day(10).isoformat())
+    bodies = [call.body for call in simulator.requests if "sessionId" in call.body]
+    assert len(bodies) > len(world.bots)
+    for body in bodies:
+        start, end = (
+            datetime.fromisoformat(body[name]) for name in ("dateFrom", "dateTo")
+        )
+        assert end - start < timedelta(days=6, seconds=1)
+    found = second.records["kore_sessions"]
+    assert any(record["tags"]["sessionTags"] for record in found.values())
+    now = truth(world)
+    assert_same(found, {key: now[key] for key in found})
+
+
+def test_a_session_that_a_server_is_silent_on_stops_nothing(
+    simulator: Simulator, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked for again, since it is not said to be gone, until it is too old."""
+    simulator.options.kore_silent_ids = True
+    first = read(simulator, day(10))
+    bot = world.bots[0]
+    gone = followed(first)[bot][0]
+    started = first.records["kore_sessions"][bot, gone]["start_time"]
+    world.remove("kore_sessions", bot, datetime.fromisoformat(started))
+    second = read(simulator, day(11), first.state)
+    assert f"the server says nothing of these sessions: {gone}" in caplog.text
+    assert gone in followed(second)[bot]
+    third = read(simulator, day(60), second.state)
+    assert gone not in followed(third)[bot]
+    runs = (first, second, third)
+    union = {key: row for run in runs for key, row in run.records[KORE[0]].items()}
+    del union[bot, gone]
+    assert_same(union, truth(world))
 
 
 def cuts(messages: list[dict[str, Any]]) -> Iterator[Synced]:
