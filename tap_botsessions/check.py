@@ -43,7 +43,8 @@ class BotCheck:
     Attributes:
         bot: Its id.
         error: Why it can't be read, if so.
-        records: How many records the vendor counts in the time that was asked for.
+        records: How many records the vendor counts in the time that was asked for; of
+            an account that bots share, those on its first page that are the bot's.
         newest: When its newest record was made, of the time that was asked for; none
             if there is none, or if the list is in no order.
     """
@@ -99,7 +100,9 @@ def check(tap: TapBotsessions) -> list[VendorCheck]:
     outcomes = dict(_ask(tap, probes))
     for vendor in vendors:
         stream = vendor.stream
-        vendor.bots = [_bot(bot, outcomes[stream.what(bot)]) for bot in stream.bots]
+        vendor.bots = [
+            _bot(stream, bot, outcomes[stream.what(bot)]) for bot in stream.bots
+        ]
     examinations = {
         vendor.stream.name: _examine(vendor, bot, taken)
         for vendor in vendors
@@ -109,6 +112,7 @@ def check(tap: TapBotsessions) -> list[VendorCheck]:
     dict(_ask(tap, examinations))
     for vendor in vendors:
         _remark_on_clocks(vendor)
+        _remark_on_absent_bots(vendor)
     return vendors
 
 
@@ -157,13 +161,14 @@ def _no_window(*_: object) -> NoReturn:
     raise NotImplementedError
 
 
-def _bot(bot: str, outcome: Taken | BotError) -> BotCheck:
+def _bot(stream: BotStream, bot: str, outcome: Taken | BotError) -> BotCheck:
     if isinstance(outcome, BotError):
         return BotCheck(bot, error=outcome)
     is_known = _is_descending(outcome) or outcome.received == outcome.expected
     times = [row.time for row in outcome.rows] if is_known else []
     newest = max(times, default=None)
-    return BotCheck(bot, records=outcome.expected, newest=newest)
+    records = len(outcome.rows) if stream.is_shared else outcome.expected
+    return BotCheck(bot, records=records, newest=newest)
 
 
 def _is_descending(taken: Taken) -> bool:
@@ -223,3 +228,13 @@ def _remark_on_clocks(vendor: VendorCheck) -> None:
             f"Its clock is {abs(vendor.skew):.0f} s {side} this machine's. Set this "
             f"one: tokens of another time are refused, and the newest records missed."
         )
+
+
+def _remark_on_absent_bots(vendor: VendorCheck) -> None:
+    if not vendor.stream.is_shared:
+        return
+    vendor.remarks += [
+        f"None of the account's newest sessions is of {bot.bot}; is its id right?"
+        for bot in vendor.bots
+        if not bot.error and not bot.records
+    ]

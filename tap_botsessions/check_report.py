@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -100,13 +101,19 @@ def _vendor_lines(vendor: VendorCheck) -> RenderableType:
     )
 
 
+def _duration(width: timedelta) -> str:
+    if width < timedelta(days=2):
+        return f"{width / timedelta(hours=1):g} hours"
+    return f"{width / timedelta(days=1):g} days"
+
+
 def _bot_lines(vendor: VendorCheck, bot: BotCheck) -> list[RenderableType]:
     if bot.error:
         why = Padding(Text(str(bot.error)), (0, 0, 0, 4), expand=False)
         return [Text.assemble(("✗ ", "red"), bot.bot), why]
     width = max(len(other.bot) for other in vendor.bots)
-    told = f"  {bot.records:,} in {vendor.window.width.days} days"
+    told = f"  {bot.records:,} in {_duration(vendor.window.width)}"
     if bot.newest:
-        told += f", newest {bot.newest:%b %d %H:%M}"
+        told += f", newest {bot.newest:%b %d %H:%M} UTC"
     name = f"{bot.bot:<{width}}"
     return [Text.assemble(("✓ ", "green"), name, (told, "dim"))]

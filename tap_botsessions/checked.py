@@ -77,7 +77,7 @@ class CheckedTap(Tap):
         self.append_builtin_config(self.config_jsonschema)
         schema = sound(self.config_jsonschema)
         config = validation.meant(self._config, schema)
-        for line in validation.unknown(config, schema):
+        for line in validation.given_in_vain(config, schema):
             self.logger.warning("%s", line)
         problems = validation.problems(config, schema)
         if raise_errors:

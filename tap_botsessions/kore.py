@@ -295,13 +295,13 @@ class KoreSessions(BotStream):
         return sessions.starts(before=min(starts, default=None))
 
     @property
-    def _is_account(self) -> bool:
-        """Whether the account's API is asked, which has no parameter for a bot."""
+    @override
+    def is_shared(self) -> bool:
         return bool(self.config["kore_api"] == "account")
 
     @override
     def alike(self, spans: Mapping[str, Sequence[Window]]) -> dict[str, list[str]]:
-        if not self._is_account:
+        if not self.is_shared:
             return super().alike(spans)
         groups: dict[object, list[str]] = {}
         for bot, those in spans.items():
@@ -318,7 +318,7 @@ class KoreSessions(BotStream):
     ) -> Iterable[tuple[str, Taken | BotError]]:
         if isinstance(outcome, BotError):
             return [(each, outcome) for each in self._alike(bot)]
-        if not self._is_account:
+        if not self.is_shared:
             return [(bot, outcome)]
         return list(self._shares(bot, outcome))
 
@@ -424,7 +424,7 @@ class KoreSessions(BotStream):
         Raises:
             RecordError: A record is unsound.
         """
-        if not self._is_account:
+        if not self.is_shared:
             return [self._row(bot, record) for record in self._records(sessions)]
         bots = self._alike(bot)
         records = self._records([each for each in sessions if each["botId"] in bots])

@@ -186,6 +186,11 @@ class BotStream(Stream):
             "replication_key_value": self.to_bookmark(end),
         }
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether what is asked for a bot holds others' records, too."""
+        return False
+
     def alike(self, spans: Mapping[str, Sequence[Window]]) -> dict[str, list[str]]:
         """The bots whose records come by one reading, by the first of them.
 

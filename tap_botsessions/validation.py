@@ -92,14 +92,22 @@ def usable(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, **given_ones}
 
 
-def unknown(config: Config, schema: dict[str, Any]) -> Iterator[str]:
-    """Name the settings that do not exist, and what may have been meant."""
+def given_in_vain(config: Config, schema: dict[str, Any]) -> Iterator[str]:
+    """Tell of what has no effect: settings that don't exist, bots that aren't read."""
     known = schema["properties"]
     for name in sorted(config.keys() - known.keys()):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         line = f"{name}: there is no such setting, so it has no effect{hint}"
         yield one_line(line)
+    listed, own = config.get("kore_bot_ids"), config.get("kore_bot_credentials")
+    if not isinstance(listed, list) or not isinstance(own, list):
+        return
+    for entry in own if listed else ():
+        bot = entry.get("bot_id") if isinstance(entry, dict) else None
+        if isinstance(bot, str) and bot not in listed:
+            line = f"kore_bot_credentials: {bot} is not in kore_bot_ids, so not read"
+            yield one_line(line)
 
 
 def _meant(value: Json, setting: dict[str, Any]) -> Json:

@@ -18,6 +18,7 @@ from simulator.faults import status
 from tap_botsessions.check import VendorCheck, check
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for
+from tests.truth import expected
 
 if TYPE_CHECKING:
     from simulator import Call
@@ -195,6 +196,30 @@ def test_a_budget_that_is_used_up_is_not_waited_for(
     [failed] = [bot for bot in found["vendors"][0]["bots"] if not bot["is_well"]]
     assert failed["failure_type"] == "transient_error"
     assert "asks to wait for" in failed["problem"]
+
+
+def test_of_a_shared_account_a_bots_own_records_are_told(simulator: Simulator) -> None:
+    """And a bot of which there is none may well be a mistake."""
+    world = simulator.world
+    bots = [world.bots[0], "st-mistyped"]
+    kore = checked(simulator, kore_api="account", kore_bot_ids=bots)["kore_sessions"]
+    window = kore.window
+    truth = expected(world, "kore_sessions", window.start, window.end)
+    own = [record for (bot, _), record in truth.items() if bot == bots[0]]
+    found, absent = (bot.records for bot in kore.bots)
+    assert found - len(own) in {0, 1}  # the list holds its end as well
+    assert absent == 0
+    assert [bot.newest is None for bot in kore.bots] == [False, True]
+    assert [remark for remark in kore.remarks if "is its id right?" in remark] == [
+        "None of the account's newest sessions is of st-mistyped; is its id right?"
+    ]
+
+
+def test_the_time_that_is_asked_for_is_told(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    done = run(tmp_path, config_for(simulator, window_days=0.5))
+    assert " in 12 hours, newest Mar 20 23:59 UTC\n" in done.stdout
 
 
 def test_a_bot_without_records_is_well(simulator: Simulator) -> None:

@@ -32,7 +32,7 @@ from tap_botsessions.settings import (
     user_agent,
 )
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.validation import meant, problems, unknown, usable
+from tap_botsessions.validation import given_in_vain, meant, problems, usable
 from tests.conftest import config_for
 
 if TYPE_CHECKING:
@@ -701,17 +701,38 @@ def test_no_value_breaks_the_check_and_no_secret_is_told(
     ],
 )
 def test_a_setting_that_does_not_exist_is_named(name: str, hint: str) -> None:
-    (line,) = unknown({**BOTH, name: HIDDEN}, SCHEMA)
+    (line,) = given_in_vain({**BOTH, name: HIDDEN}, SCHEMA)
     assert line == f"{name}: there is no such setting, so it has no effect{hint}"
 
 
 def test_a_setting_that_does_not_exist_is_named_in_one_line() -> None:
-    (line,) = unknown({"col\n\ud83d\0our": 1}, SCHEMA)
+    (line,) = given_in_vain({"col\n\ud83d\0our": 1}, SCHEMA)
     assert line == "col our: there is no such setting, so it has no effect"
 
 
 def test_a_setting_that_exists_is_not_named() -> None:
-    assert list(unknown(dict.fromkeys(CONTRACT), SCHEMA)) == []
+    assert list(given_in_vain(dict.fromkeys(CONTRACT), SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [
+        (["st-1"], ["kore_bot_credentials: st-2 is not in kore_bot_ids, so not read"]),
+        (["st-1", "st-2"], []),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_a_bot_whose_credentials_are_given_in_vain_is_named(
+    listed: list[str] | None, told: list[str]
+) -> None:
+    own = [
+        {"bot_id": bot, "client_id": "cs", "client_secret": HIDDEN}
+        for bot in ("st-1", "st-2")
+    ]
+    config = {"kore_bot_ids": listed, "kore_bot_credentials": own}
+    assert list(given_in_vain(config, SCHEMA)) == told
+    assert list(given_in_vain({**config, "kore_bot_credentials": 7}, SCHEMA)) == []
 
 
 # Null

@@ -14,7 +14,7 @@ from tap_botsessions.check import failures
 from tap_botsessions.settings import SCHEMA, secrets
 from tap_botsessions.stream import BotStream
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.validation import unknown
+from tap_botsessions.validation import given_in_vain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,7 +127,7 @@ class Source:
             raise SettingsError("\n".join(error.errors)) from error
         self._writer.secrets = secrets(tap.config)
         tap.metrics_logger.setLevel(logging.WARNING)  # Airbyte counts for itself
-        for line in unknown(config, SCHEMA):
+        for line in given_in_vain(config, SCHEMA):
             tap.logger.warning("%s", line)
         return tap
 
