@@ -111,6 +111,7 @@ class AvaamoStream(BotStream):
         endpoint: The last part of the path.
     """
 
+    vendor = "Avaamo"
     bot_key = "agent_id"
     endpoint: ClassVar[str]
 

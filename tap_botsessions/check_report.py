@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tap_botsessions.check import BotCheck, VendorCheck
 
-_NAMES = {"avaamo": "Avaamo", "kore": "Kore.ai"}
-
 
 @dataclass
 class CheckReport:
@@ -47,7 +45,7 @@ class CheckReport:
             "is_well": self.is_well,
             "vendors": [
                 {
-                    "vendor": _name(vendor),
+                    "vendor": vendor.stream.vendor,
                     "url": vendor.stream.transport.base_url,
                     "clock_ahead_seconds": vendor.skew,
                     "budget_left": vendor.budget_left,
@@ -70,10 +68,6 @@ class CheckReport:
         return Text(f"All well: {count} of {count} can be read.", "bold green")
 
 
-def _name(vendor: VendorCheck) -> str:
-    return _NAMES[vendor.stream.name.partition("_")[0]]
-
-
 def _bot_data(bot: BotCheck) -> dict[str, Any]:
     return {
         "bot": bot.bot,
@@ -92,7 +86,7 @@ def _vendor_lines(vendor: VendorCheck) -> RenderableType:
     left = vendor.budget_left or "not told"
     return Group(
         Text.assemble(
-            (_name(vendor), "bold"), f" at {vendor.stream.transport.base_url}"
+            (vendor.stream.vendor, "bold"), f" at {vendor.stream.transport.base_url}"
         ),
         Text(f"clocks: {clock}; budget left: {left}", "dim"),
         *(line for bot in vendor.bots for line in _bot_lines(vendor, bot)),

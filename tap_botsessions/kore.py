@@ -171,6 +171,7 @@ class KoreSessions(BotStream):
     """Sessions of bots, by their start."""
 
     name = "kore_sessions"
+    vendor = "Kore.ai"
     bot_key = "bot_id"
     primary_keys = ("bot_id", "session_id")
     replication_key = "start_time"

@@ -144,7 +144,7 @@ class Plan:
         """What each vendor takes: its bots are read at once, the vendors in turn."""
         vendors = defaultdict(list)
         for bot in {bot.budget: bot for bot in self.bots}.values():
-            vendors[bot.stream.name.partition("_")[0]].append(self._share(bot.budget))
+            vendors[bot.stream.vendor].append(self._share(bot.budget))
         return [max(shares, key=attrgetter("seconds")) for shares in vendors.values()]
 
     @property
@@ -184,6 +184,7 @@ def plan(tap: TapBotsessions) -> Plan:
         [_job(found, bot) for bot in asked.values()],
         workers=tap.config["max_concurrent_requests"],
         retries=min(tap.config["max_retries"], _RETRIES),
+        heed=tap.heed,
         patience=PATIENCE,
     ) as ahead:
         for what, outcome in ahead:

@@ -71,6 +71,7 @@ class BotStream(Stream):
     each bot; hence the SDK's way of syncing, one partition after another, is replaced.
 
     Attributes:
+        vendor: Whose it is, for people.
         bot_key: The column that holds the bot's id, and the key of its state.
         page_size_setting: The setting that says how many records a page has.
         margin: How much earlier than at its start a list of a window is asked for.
@@ -82,6 +83,7 @@ class BotStream(Stream):
         summaries: Tell the log of that.
     """
 
+    vendor: ClassVar[str]
     bot_key: ClassVar[str]
     page_size_setting: ClassVar[str]
     margin: ClassVar[timedelta]
@@ -370,7 +372,7 @@ class BotStream(Stream):
         self._tell(bot, taken, len(records))
 
     def _heed(self) -> None:
-        self.tap.ending.heed()
+        self.tap.heed()
         self.summaries.heed()
 
     def _tell(self, bot: str, taken: Taken, emitted: int) -> None:

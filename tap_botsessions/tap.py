@@ -152,6 +152,12 @@ class TapBotsessions(CheckedTap):
             self.ending.last = display.close
             yield
 
+    def heed(self) -> None:
+        """See to what must not wait; to be called again and again while reading."""
+        self.ending.heed()
+        for stream in self._bot_streams:
+            stream.transport.end_overdue()
+
     @property
     def _bot_streams(self) -> list[BotStream]:
         return [each for each in self.streams.values() if isinstance(each, BotStream)]
@@ -203,17 +209,18 @@ class TapBotsessions(CheckedTap):
 
     def summary(self) -> Iterator[str]:
         """Say what is incomplete: a line a bot, or one for all if they fail alike."""
+        vendors = {stream.name: stream.vendor for stream in self._bot_streams}
         bots = Counter(
-            vendor_of(stream.name)
+            stream.vendor
             for stream in self._bot_streams
             if stream.selected
             for _ in stream.bots
         )
         errors = Counter(
-            (vendor_of(failure.stream), str(failure.error)) for failure in self.failures
+            (vendors[failure.stream], str(failure.error)) for failure in self.failures
         )
         for failure in self.failures:
-            vendor, error = vendor_of(failure.stream), str(failure.error)
+            vendor, error = vendors[failure.stream], str(failure.error)
             if 1 < bots[vendor] == errors[vendor, error]:
                 yield f"{vendor}, all of it: {error}"
                 errors[vendor, error] = 0
@@ -275,8 +282,3 @@ class TapBotsessions(CheckedTap):
         except BotError as error:
             raise click.ClickException(str(error)) from error
         ctx.exit()
-
-
-def vendor_of(stream: str) -> str:
-    """The vendor of a stream, by the first part of its name."""
-    return stream.partition("_")[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,6 +74,7 @@ class Transport:
     ca_bundle: str | None = None
     listeners: list[Callable[[requests.Response], object]] = field(default_factory=list)
     _sessions: list[requests.Session] = field(default_factory=list, init=False)
+    _due: dict[BaseHTTPResponse, float] = field(default_factory=dict, init=False)
 
     def send(self, request: Request, parse: Callable[[Any], T]) -> T:
         """Make one attempt at a request, and parse the answer.
@@ -136,31 +136,31 @@ class Transport:
     def _read(self, response: requests.Response) -> None:
         """Read a body, which may take as long to come as the answer to begin.
 
-        The time-out of requests is one for each piece: a server that sends a byte now
-        and then would be waited for without end.
-
         Raises:
             requests.Timeout: It takes longer.
         """
         raw: BaseHTTPResponse = response.raw
-        is_late = threading.Event()
-
-        def end() -> None:
-            is_late.set()
-            raw.shutdown()
-
-        timer = threading.Timer(self.timeout, end)
-        timer.daemon = True
-        timer.start()
+        self._due[raw] = time.monotonic() + self.timeout
         try:
             _ = response.content
         except requests.RequestException:
-            if not is_late.is_set():
+            if raw in self._due:
                 raise
         finally:
-            timer.cancel()
-        if is_late.is_set():
+            is_late = self._due.pop(raw, None) is None
+        if is_late:
             raise requests.Timeout
+
+    def end_overdue(self) -> None:
+        """End the answers that take too long; not by the threads that read them.
+
+        The time-out of requests is one for each piece: a server that sends a byte now
+        and then would be waited for without end.
+        """
+        now = time.monotonic()
+        for raw, due in list(self._due.items()):
+            if due < now and self._due.pop(raw, 0.0):
+                raw.shutdown()
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:

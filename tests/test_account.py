@@ -164,4 +164,4 @@ def test_a_refused_account_is_told_once_for_all_of_its_bots(
         stream.selected = name == STREAM
     tap.sync_all()
     [line] = tap.summary()
-    assert line.startswith("kore, all of it: answered 401")
+    assert line.startswith("Kore.ai, all of it: answered 401")

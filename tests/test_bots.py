@@ -115,7 +115,7 @@ def test_an_unknown_bot_and_a_forbidden_agent_are_named_and_the_others_complete(
     assert second.synced.bookmarks == first.synced.bookmarks
     healthy = [c for c in three.requests if c.bot not in {FORBIDDEN, UNKNOWN}]
     by_id = [call for call in healthy if "sessionId" in call.body]
-    assert len(by_id) <= 2
+    assert len(by_id) <= 2 * 2  # each of two weeks, at the most
     assert len(healthy) - len(by_id) == 3 * 2 + 2
     assert len(second.synced.all_records) < len(first.synced.all_records) / 20
 
@@ -156,12 +156,12 @@ def test_one_failing_bot_among_ten_stops_none_of_the_others(effect: Effect) -> N
     [
         (
             {"avaamo_access_token": "wrong-token"},
-            "avaamo",
+            "Avaamo",
             "check avaamo_access_token",
         ),
         (
             {"kore_client_secret": "wrong-secret-" + "0" * 40},
-            "kore",
+            "Kore.ai",
             "check kore_client_id, kore_client_secret",
         ),
     ],
@@ -181,7 +181,7 @@ def test_credentials_that_are_refused_are_told_once(
     assert told in line
     assert not any(secret in ran.stderr for secret in settings.values())
     assert_complete_but(
-        ran.synced, world, world.agents if failed == "avaamo" else world.bots
+        ran.synced, world, world.agents if failed == "Avaamo" else world.bots
     )
 
 

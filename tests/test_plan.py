@@ -552,7 +552,7 @@ def test_a_failure_is_told_and_the_exit_code_says_so(
     told = run(tmp_path, config)
     assert told.returncode == 1
     text = " ".join(told.stdout.split())
-    assert "✗ kore, all of it: answered 401" in text
+    assert "✗ Kore.ai, all of it: answered 401" in text
     assert "without the 2 of 8 that can't be counted." in text
     told = run(tmp_path, config, "--format=json")
     assert told.returncode == 1

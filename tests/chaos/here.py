@@ -98,6 +98,7 @@ def run_here(vendors: Vendors, start: Start) -> None:
         quick(start),
         patch("tap_botsessions.output.die_of", _die_of),
         patch("tap_botsessions.tap.die_of", _die_of),
+        patch("tap_botsessions.tap.give_up_writing", _give_up_writing),
         patch.dict(os.environ, start.environment),
         _restored(),
         redirect_stderr(log),
@@ -105,6 +106,7 @@ def run_here(vendors: Vendors, start: Start) -> None:
         _watched(),
     ):
         run.code = _code(start.arguments)
+        _see_requests_off()
     run.output, run.is_broken = bytes(pipe.data), pipe.is_broken
     run.log += log.getvalue()
 
@@ -130,6 +132,17 @@ def _code(arguments: list[str]) -> int:
 
 def _die_of(signum: int) -> NoReturn:
     raise EndedError(-signum)
+
+
+def _give_up_writing(_: OSError) -> NoReturn:
+    raise EndedError(1)
+
+
+def _see_requests_off() -> None:
+    """Wait for requests that are under way: they would end with a process."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("tap-botsessions"):
+            thread.join(PATIENCE)
 
 
 @contextmanager
