@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -160,7 +160,8 @@ class Transport:
         now = time.monotonic()
         for raw, due in list(self._due.items()):
             if due < now and self._due.pop(raw, 0.0):
-                raw.shutdown()
+                with suppress(OSError, RuntimeError):  # it has just come to its end
+                    raw.shutdown()
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
