@@ -153,7 +153,7 @@ def _ask(
         for name, reading in readings.items()
     ]
     workers = tap.config["max_concurrent_requests"]
-    with ReadAhead(jobs, workers, _RETRIES, tap.heed, _PATIENCE) as ahead:
+    with ReadAhead(jobs, workers, _RETRIES, tap.end_overdue, _PATIENCE) as ahead:
         yield from ahead
 
 

@@ -184,7 +184,7 @@ def plan(tap: TapBotsessions) -> Plan:
         [_job(found, bot) for bot in asked.values()],
         workers=tap.config["max_concurrent_requests"],
         retries=min(tap.config["max_retries"], _RETRIES),
-        heed=tap.heed,
+        heed=tap.end_overdue,
         patience=PATIENCE,
     ) as ahead:
         for what, outcome in ahead:

@@ -372,7 +372,8 @@ class BotStream(Stream):
         self._tell(bot, taken, len(records))
 
     def _heed(self) -> None:
-        self.tap.heed()
+        self.tap.ending.heed()
+        self.transport.end_overdue()
         self.summaries.heed()
 
     def _tell(self, bot: str, taken: Taken, emitted: int) -> None:

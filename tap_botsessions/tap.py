@@ -152,9 +152,8 @@ class TapBotsessions(CheckedTap):
             self.ending.last = display.close
             yield
 
-    def heed(self) -> None:
-        """See to what must not wait; to be called again and again while reading."""
-        self.ending.heed()
+    def end_overdue(self) -> None:
+        """End the answers of both vendors that take too long."""
         for stream in self._bot_streams:
             stream.transport.end_overdue()
 
