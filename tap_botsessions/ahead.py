@@ -345,8 +345,9 @@ class ReadAhead:
         call.attempts += 1
         budget = call.fetch.budget
         growing = backoff(call.attempts)
-        # A vendor may ask to wait for no time at all, again and again.
-        asked = None if error.wait is None else max(error.wait, growing)
+        asked = error.wait
+        if asked is not None and asked < 1:
+            asked = max(asked, growing)  # or else it would be asked without a pause
         # Nobody is to wait for what is too long to be waited for.
         if error.limit is not None and (asked or 0) <= self._patience:
             wait = budget.pause(error.limit, asked)
@@ -433,7 +434,7 @@ class ReadAhead:
 
 def backoff(attempts: int) -> float:
     """Seconds to wait after so many failed attempts: growing, and with full jitter."""
-    return random.uniform(0, min(_LONGEST_BACKOFF, 0.5 * 2**attempts))  # noqa: S311
+    return random.uniform(0, min(_LONGEST_BACKOFF, 0.5 * 2**attempts))  # noqa: S311 -- not for secrets
 
 
 def _lane(job: Job) -> _Lane:

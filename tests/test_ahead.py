@@ -44,7 +44,7 @@ from tap_botsessions.records import Row
 from tap_botsessions.tap import TapBotsessions
 from tap_botsessions.windows import Window
 from tests.conftest import Synced, config_for, end_of, sync
-from tests.truth import STREAMS, assert_same, expected
+from tests.truth import LISTS, STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -622,9 +622,6 @@ class Shown:
             name = record.get("message_uuid") or record.get("sessionId")
             self.names.add(name or record["layer_id"])
         return reply
-
-
-LISTS = ["avaamo_messages", "avaamo_sessions", "kore_sessions"]
 
 
 @pytest.mark.parametrize("stream", LISTS)

@@ -31,7 +31,7 @@ from tests import screens
 from tests.conftest import config_for, sync
 from tests.docs import ROOT
 from tests.test_audit import audited
-from tests.truth import STREAMS
+from tests.truth import LISTS, STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 TAP = Path(sys.executable).with_name("tap-botsessions")
 BOT, OTHER = World().bots
 DAY = timedelta(days=1)
-LISTS = ("avaamo_messages", "avaamo_sessions", "kore_sessions")
 
 Figures = dict[tuple[str, str], tuple[int, int, int]]
 """Windows, rows and requests by stream and bot."""

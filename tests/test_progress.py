@@ -646,7 +646,7 @@ def test_a_terminal_may_change_its_size(config: Path) -> None:
         for columns, lines in ((120, 40), (60, 16), (40, 10), (80, 24)):
             terminal.resize(columns, lines)
             has_room = columns >= 60
-            terminal.wait_for(lambda: is_apart(terminal) is has_room)  # noqa: B023
+            terminal.wait_for(lambda: is_apart(terminal) is has_room)  # noqa: B023 -- is called at once
         assert terminal.wait() == 0
         assert_in_order(terminal)
 

@@ -134,7 +134,9 @@ def numbers(taken: Taken) -> list[float]:
 
 @pytest.mark.parametrize("numbered", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7, 30])
-def test_a_quiet_list_is_read_page_by_page_and_once(count: int, numbered: bool) -> None:  # noqa: FBT001
+def test_a_quiet_list_is_read_page_by_page_and_once(
+    *, count: int, numbered: bool
+) -> None:
     vendor = Vendor([row(number) for number in range(count)], numbered=numbered)
     taken = vendor.take()
     assert numbers(taken) == list(range(count))
@@ -160,7 +162,9 @@ def test_paging_goes_on_from_what_came_where_pages_are_short() -> None:
 
 
 @pytest.mark.parametrize("numbered", [False, True])
-def test_rows_that_leave_the_head_of_the_list_take_none_along(numbered: bool) -> None:  # noqa: FBT001
+def test_rows_that_leave_the_head_of_the_list_take_none_along(
+    *, numbered: bool
+) -> None:
     vendor = Vendor([row(number) for number in range(30)], numbered=numbered)
 
     def leave(fetched: int) -> None:
@@ -317,12 +321,13 @@ def test_the_latest_form_of_a_row_is_the_one_that_stays() -> None:
     leaving=st.booleans(),
     max_rows=st.sampled_from([5, 20, ROWS]),
 )
-def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913, PLR0917
+def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913 -- drawn
+    *,
     count: int,
     size: int,
-    numbered: bool,  # noqa: FBT001
+    numbered: bool,
     arrivals: dict[int, int],
-    leaving: bool,  # noqa: FBT001
+    leaving: bool,
     max_rows: int,
 ) -> None:
     """Rows arrive late anywhere, or leave; the others all come, in order and once."""

@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 SIMULATOR = Simulator(World(sessions_per_day=20), port=free_port())
-SIMULATOR.url = f"http://127.0.0.1:{SIMULATOR._address[1]}"  # noqa: SLF001
+SIMULATOR.url = f"http://127.0.0.1:{SIMULATOR._address[1]}"  # noqa: SLF001 -- ours
 """It serves during the tests only, but the suite wants its address beforehand."""
 
 

@@ -14,13 +14,13 @@ from simulator import Rule, Simulator, World
 from simulator.faults import status
 from tap_botsessions.time_tokens import TimeTokens, in_seconds
 from tests.conftest import end_of, sync
+from tests.truth import AVAAMO_LISTS as LISTS
 from tests.truth import assert_same, expected
 
 if TYPE_CHECKING:
     from simulator.exchange import Call
 
 Unit = Literal["seconds", "milliseconds", "microseconds"]
-LISTS: tuple[Any, ...] = ("avaamo_messages", "avaamo_sessions")
 
 
 @pytest.fixture

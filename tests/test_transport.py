@@ -240,6 +240,32 @@ def test_a_fault_in_every_third_answer_loses_nothing(
     assert synced.failures == []
 
 
+@pytest.mark.parametrize(("asked", "growing"), [("0", 0.3), ("1", 50.0)])
+def test_a_vendor_is_asked_again_when_it_says_but_not_at_once(
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    asked: str,
+    growing: float,
+) -> None:
+    monkeypatch.setattr("tap_botsessions.ahead.backoff", lambda _attempts: growing)
+    refused = status(429, headers={"Retry-After": asked})
+    simulator.faults.rules.append(Rule(refused, times=1))
+    synced = sync(simulator, streams=("avaamo_sessions",), max_concurrent_requests=1)
+    assert synced.failures == []
+    wait = min(growing, 1.0)
+    assert f"attempt 1 of 9, the next one in {wait:.1f} s" in caplog.text
+
+
+def test_a_date_to_wait_for_is_one_of_the_servers_clock() -> None:
+    now = datetime.now(UTC) + timedelta(days=400)
+    headers = {
+        "Date": format_datetime(now, usegmt=True),
+        "Retry-After": format_datetime(now + timedelta(seconds=7), usegmt=True),
+    }
+    assert refused({"status_code": 503, "headers": headers}).wait == 7
+
+
 def test_a_body_that_cannot_be_unpacked_leaves_no_socket_open(
     simulator: Simulator,
 ) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Keyed = dict[tuple[str, ...], dict[str, Any]]
 Name = Literal["avaamo_messages", "avaamo_sessions", "avaamo_usage", "kore_sessions"]
 STREAMS = get_args(Name)
+AVAAMO_LISTS: tuple[Name, ...] = ("avaamo_messages", "avaamo_sessions")
+LISTS: tuple[Name, ...] = (*AVAAMO_LISTS, "kore_sessions")
+"""The streams whose records are those of paged lists."""
 
 KEYS = {
     "avaamo_messages": ("agent_id", "message_uuid"),
