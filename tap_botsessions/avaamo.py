@@ -269,7 +269,7 @@ class _Entries:
         return range(2, pages + 1)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        rows = self.stream.rows(self.agent, body["entries"])
+        rows = self.stream.rows(self.agent, sequence(body["entries"]))
         hold_to(self.window, rows)
         return Page(
             rows,

@@ -33,6 +33,7 @@ from tap_botsessions.records import (
     integer,
     mapping,
     require,
+    sequence,
     shape_all,
     text,
     texts,
@@ -493,8 +494,9 @@ class KoreSessions(BotStream):
 
     def _found(self, bot: str, body: Mapping[str, Any]) -> Page:
         gone = [text(name) for name in body.get("invalidSessions") or ()]
-        told = [text(session["sessionId"]) for session in body["sessions"]]
-        rows = self.rows(bot, body["sessions"])
+        sessions = sequence(body["sessions"])
+        told = [text(session["sessionId"]) for session in sessions]
+        rows = self.rows(bot, sessions)
         return Page(
             rows,
             len(told),
@@ -540,8 +542,9 @@ class _Sessions:
         return range(first.received, first.total, max(first.received, 1))
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        received = len(body["sessions"])
-        rows = self.stream.rows(self.bot, body["sessions"])
+        sessions = sequence(body["sessions"])
+        received = len(sessions)
+        rows = self.stream.rows(self.bot, sessions)
         hold_to(self.window, rows)
         if self.containment_type and self.containment_type not in self.stream.types:
             # It is read for sessions that are open, and these tell their type.

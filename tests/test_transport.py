@@ -257,6 +257,17 @@ def test_a_vendor_is_asked_again_when_it_says_but_not_at_once(
     assert f"attempt 1 of 9, the next one in {wait:.1f} s" in caplog.text
 
 
+@pytest.mark.usefixtures("impatient")
+def test_an_object_in_place_of_a_list_is_no_empty_list(simulator: Simulator) -> None:
+    body = {"entries": {}, "total_entries": 0, "sessions": {}, "total": 0}
+    simulator.faults.rules.append(Rule(status(200, body)))
+    lists = ("avaamo_sessions", "kore_sessions")
+    synced = sync(simulator, streams=lists, max_retries=0)
+    assert len(synced.failures) == 4
+    for failure in synced.failures:
+        assert "not the JSON expected" in str(failure.error)
+
+
 def test_a_date_to_wait_for_is_one_of_the_servers_clock() -> None:
     now = datetime.now(UTC) + timedelta(days=400)
     headers = {
