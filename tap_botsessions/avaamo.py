@@ -199,7 +199,7 @@ class AvaamoListStream(AvaamoStream):
         """Read in the server's unit of time, which a window may show."""
 
         def ask(part: Window, unit: int) -> Fetch:
-            return _Entries(self, bot, part, unit).fetch(1)
+            return _Entries(self, bot, part, unit).count()
 
         asked = Asked(self.what(bot), window, self.end, ask)
         return self.account.time_tokens.settle(asked, read)

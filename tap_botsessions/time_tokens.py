@@ -48,7 +48,7 @@ class Asked:
         what: The list that is read.
         window: What is read of it.
         end: Up to where it is read in this run.
-        ask: Makes a request for any range of it in a unit.
+        ask: Makes a request for any range of it in a unit; a single record will do.
     """
 
     what: str

@@ -102,7 +102,9 @@ class Vendors:
         for key, record in records:
             run.served[key].append(record)
         asked, total = _window(stream, call), _total(reply)
-        if records and asked and reply.is_whole:
+        # A single record is asked for to learn the unit of time, not to be kept.
+        is_kept = call.params.get("per_page") != "1"
+        if records and asked and is_kept and reply.is_whole:
             run.pages.append(Page(asked, total, records))
         told = f"{len(records)} of {total}{'' if reply.is_whole else ', torn'}"
         run.tell(f"{stream} {_told(call)}: {reply.status}, {told}")
