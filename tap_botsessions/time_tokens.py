@@ -9,6 +9,7 @@ of the last days, or by a refusal. None may be taken for an agent without record
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -126,15 +127,16 @@ class TimeTokens:
     ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
         """Look for the unit: nothing came of a window, or a refusal."""
         if asked.what not in self._tried:
-            # Many lists are empty for an hour, and few for a week.
+            # Many lists are empty for an hour, and few for days.
             self._tried.add(asked.what)
-            week = Window(asked.end - timedelta(days=7), asked.end)
-            yield from self._try(week, unit, asked)
+            days = Window(asked.end - timedelta(days=6), asked.end)
+            with suppress(UnavailableError):
+                yield from self._try(days, unit, asked)
         if is_refused:
             # A server may refuse what it no longer holds.
             hour = Window(asked.end - timedelta(hours=1), asked.end)
             is_refused = not (yield from self._try(hour, unit, asked))
-        for other in UNITS.keys() - {unit} - self._nonsense:
+        for other in sorted(UNITS.keys() - {unit} - self._nonsense):
             if self.is_proven:
                 return
             is_answered = yield from self._try(asked.window, other, asked)
@@ -159,7 +161,8 @@ class TimeTokens:
             # This is what a server may well make of a time that is no time.
             if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
-            self._nonsense.add(unit)
+            if unit != self.unit:
+                self._nonsense.add(unit)
             return False
         except BotError:
             return False

@@ -207,10 +207,16 @@ def test_a_quiet_hour_takes_few_requests_more(simulator: Simulator) -> None:
     assert not second.failures
 
 
-def test_a_server_that_fails_at_nonsense_is_still_read(busy: Simulator) -> None:
-    """It may answer a token in another unit by 500: no reason to give the agent up."""
+@pytest.mark.parametrize(("code", "place"), [(500, 2), (504, 2), (500, 3), (500, 4)])
+def test_a_server_that_fails_at_nonsense_is_still_read(
+    busy: Simulator, code: int, place: int
+) -> None:
+    """It may answer a token in another unit by 500: no reason to give the agent up.
+
+    Nor is it one if there is no answer for the last days, which are a short cut.
+    """
     busy.faults.rules = [
-        Rule(status(500), bot="202", endpoint=endpoint, nth=2)
+        Rule(status(code), bot="202", endpoint=endpoint, nth=place)
         for endpoint in ("messages", "sessions")
     ]
     synced = sync(
