@@ -329,7 +329,7 @@ def test_a_wrong_credential_is_told(project: Project) -> None:
     with project.start("invoke", "tap-botsessions", "--test", **wrong) as process:
         output, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert "agent 201: answered 401" in log
+    assert re.search(r"agent 20[12]: answered 401", log)  # whichever is answered first
     assert "a-wrong-one" not in output + log
 
 
