@@ -318,10 +318,10 @@ class KoreSessions(BotStream):
     def shares(
         self, bot: str, outcome: Taken | BotError
     ) -> Iterable[tuple[str, Taken | BotError]]:
+        if not self.is_shared:
+            return super().shares(bot, outcome)
         if isinstance(outcome, BotError):
             return [(each, outcome) for each in self._alike(bot)]
-        if not self.is_shared:
-            return [(bot, outcome)]
         return list(self._shares(bot, outcome))
 
     def _shares(self, bot: str, taken: Taken) -> Iterator[tuple[str, Taken | BotError]]:
@@ -339,11 +339,7 @@ class KoreSessions(BotStream):
     @override
     def job(self, bot: str, spans: Sequence[Window]) -> Job:
         job = super().job(bot, spans)
-        ids = {
-            name: start
-            for each in self._alike(bot)
-            for name, start in self.ids(each, spans).items()
-        }
+        ids = self.ids_of(self._alike(bot), spans)
         return replace(job, first=self.by_id(bot, ids)) if ids else job
 
     @override

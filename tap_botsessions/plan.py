@@ -210,11 +210,7 @@ def _bots(stream: BotStream) -> Iterable[BotPlan]:
     bots = {bot: _begun(stream, bot) for bot in stream.bots}
     spans = {bot: plan.spans for bot, plan in bots.items() if not plan.error}
     for lead, together in stream.alike(spans).items():
-        ids = {
-            name: start
-            for bot in together
-            for name, start in stream.ids(bot, spans[bot]).items()
-        }
+        ids = stream.ids_of(together, spans[lead])
         bots[lead].ids, bots[lead].batches = len(ids), len(stream.batches(ids))
         for bot in together[1:]:
             bots[bot].forecast = Forecast(windows=0, rows=0, requests=0)

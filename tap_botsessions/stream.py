@@ -162,6 +162,12 @@ class BotStream(Stream):
         """
         return {}
 
+    def ids_of(self, bots: Iterable[str], spans: Sequence[Window]) -> Ids:
+        """The ids of all of some bots that are read together."""
+        return {
+            name: start for bot in bots for name, start in self.ids(bot, spans).items()
+        }
+
     def batches(self, ids: Ids) -> Sequence[Ids]:  # noqa: ARG002 -- for leaves
         """Divide ids into those that one request asks for."""
         return ()

@@ -74,12 +74,8 @@ def test_a_bot_that_is_listed_later_is_read_from_the_start(
 
 
 def test_the_audit_trail_counts_each_request_once(simulator: Simulator) -> None:
-    synced = Synced()
-    config = config_for(simulator, kore_api="account", window_days=2)
-    tap = TapBotsessions(config=config, message_writer=synced)
-    for name, stream in tap.streams.items():
-        stream.selected = name in {STREAM, "sync_windows"}
-    tap.sync_all()
+    streams = (STREAM, "sync_windows")
+    synced = sync(simulator, None, streams, kore_api="account", window_days=2)
     trail = [row for name, row in synced.all_records if name == "sync_windows"]
     assert {row["bot"] for row in trail} == set(BOTS)
     assert sum(row["requests"] for row in trail) == len(simulator.requests) == 10

@@ -276,14 +276,21 @@ def test_sessions_that_have_become_too_old_are_asked_for_once_more(
     assert not old & {name for names in followed(second).values() for name in names}
 
 
-def test_a_session_that_is_gone_is_asked_for_no_more(
-    simulator: Simulator, world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def read_and_lose(simulator: Simulator) -> tuple[Synced, tuple[str, str]]:
+    """Read, and have one of the sessions that are followed then be gone."""
+    world = simulator.world
     first = read(simulator, day(10))
     bot = world.bots[0]
     gone = followed(first)[bot][0]
     started = first.records["kore_sessions"][bot, gone]["start_time"]
     world.remove("kore_sessions", bot, datetime.fromisoformat(started))
+    return first, (bot, gone)
+
+
+def test_a_session_that_is_gone_is_asked_for_no_more(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, (bot, gone) = read_and_lose(simulator)
     second = read(simulator, day(11), first.state)
     assert f"no such sessions: {gone}" in caplog.text
     assert gone not in followed(second)[bot]
@@ -312,11 +319,7 @@ def test_a_session_that_a_server_is_silent_on_stops_nothing(
 ) -> None:
     """It is asked for again, since it is not said to be gone, until it is too old."""
     simulator.options.kore_silent_ids = True
-    first = read(simulator, day(10))
-    bot = world.bots[0]
-    gone = followed(first)[bot][0]
-    started = first.records["kore_sessions"][bot, gone]["start_time"]
-    world.remove("kore_sessions", bot, datetime.fromisoformat(started))
+    first, (bot, gone) = read_and_lose(simulator)
     second = read(simulator, day(11), first.state)
     assert f"the server says nothing of these sessions: {gone}" in caplog.text
     assert gone in followed(second)[bot]

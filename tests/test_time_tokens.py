@@ -30,6 +30,13 @@ def busy(simulator: Simulator) -> Simulator:
     return simulator
 
 
+@pytest.fixture
+def in_milliseconds(busy: Simulator) -> Simulator:
+    """It takes tokens of any size for milliseconds."""
+    busy.options.avaamo_unit = "milliseconds"
+    return busy
+
+
 def assert_whole(simulator: Simulator, **settings: Any) -> None:
     world = simulator.world
     synced = sync(simulator, None, LISTS, **settings)
@@ -92,13 +99,11 @@ def test_units_are_tried_as_seldom_as_can_be(busy: Simulator) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("place", range(1, 7))
 def test_a_unit_is_found_though_a_request_fails_at_first(
-    busy: Simulator, place: int
+    in_milliseconds: Simulator, place: int
 ) -> None:
-    busy.options.avaamo_unit = "milliseconds"
-    busy.options.avaamo_other_units = "take"
     rule = Rule(status(503), endpoint="messages", nth=place)
-    busy.faults.rules = [rule]
-    assert_whole(busy, avaamo_agent_ids=["201"])
+    in_milliseconds.faults.rules = [rule]
+    assert_whole(in_milliseconds, avaamo_agent_ids=["201"])
     assert rule.fired == 1
 
 
@@ -151,34 +156,31 @@ class Wide(Rule):
         return end - start > 7 * 86_400 + 10 and super().fires(call)
 
 
-def test_no_more_than_a_week_is_asked_for_at_once(busy: Simulator) -> None:
+def test_no_more_than_a_week_is_asked_for_at_once(in_milliseconds: Simulator) -> None:
     """Avaamo recommends no wider ranges, and answers 504 to what takes too long."""
-    busy.options.avaamo_unit = "milliseconds"
-    busy.options.avaamo_other_units = "take"
-    busy.faults.rules = [Wide(status(504))]
-    assert_whole(busy, start_date="2025-12-01T00:00:00Z")
+    in_milliseconds.faults.rules = [Wide(status(504))]
+    assert_whole(in_milliseconds, start_date="2025-12-01T00:00:00Z")
 
 
 @pytest.mark.usefixtures("impatient")
 def test_an_answer_to_nonsense_is_no_proof_where_another_unit_fails_at_first(
-    busy: Simulator,
+    in_milliseconds: Simulator,
 ) -> None:
-    busy.options.avaamo_unit = "milliseconds"
-    busy.options.avaamo_other_units = "take"
     rule = Rule(status(503), endpoint="messages", nth=4)
-    busy.faults.rules = [InSeconds(status(422, {"error": "No such range"})), rule]
-    assert_whole(busy, avaamo_agent_ids=["201"])
+    in_milliseconds.faults.rules = [
+        InSeconds(status(422, {"error": "No such range"})),
+        rule,
+    ]
+    assert_whole(in_milliseconds, avaamo_agent_ids=["201"])
     assert rule.fired == 1
 
 
 @pytest.mark.usefixtures("impatient")
 def test_what_cannot_be_tried_is_not_taken_for_an_agent_without_records(
-    busy: Simulator,
+    in_milliseconds: Simulator,
 ) -> None:
-    busy.options.avaamo_unit = "milliseconds"
-    busy.options.avaamo_other_units = "take"
-    busy.faults.rules = [Rule(status(503), endpoint="messages", after=2)]
-    synced = sync(busy, None, LISTS, avaamo_agent_ids=["201"])
+    in_milliseconds.faults.rules = [Rule(status(503), endpoint="messages", after=2)]
+    synced = sync(in_milliseconds, None, LISTS, avaamo_agent_ids=["201"])
     assert [each.what for each in synced.failures] == ["avaamo_messages, agent 201"]
     assert synced.bookmarks["avaamo_messages", "201"] is None
 
