@@ -16,13 +16,15 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_botsessions import avaamo, footer, kore
-from tap_botsessions.audit import SyncWindows
-from tap_botsessions.checked import CheckedTap, read_catalog, read_state
-from tap_botsessions.errors import BotError
-from tap_botsessions.output import Ending, PieceWriter, die_of, give_up_writing
-from tap_botsessions.settings import SCHEMA, avaamo_configured, kore_configured
-from tap_botsessions.stream import BotStream
+from tap_botsessions.config.settings import SCHEMA, avaamo_configured, kore_configured
+from tap_botsessions.engine.errors import BotError
+from tap_botsessions.reports import footer
+from tap_botsessions.singer.audit import SyncWindows
+from tap_botsessions.singer.stream import BotStream
+from tap_botsessions.singer.strict import CheckedTap, read_catalog, read_state
+from tap_botsessions.singer.writer import Ending, PieceWriter, die_of, give_up_writing
+from tap_botsessions.vendors.avaamo import streams as avaamo
+from tap_botsessions.vendors.kore import streams as kore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from tap_botsessions.stream import Failures
+    from tap_botsessions.singer.stream import Failures
 
 
 class TapBotsessions(CheckedTap):
@@ -143,7 +145,7 @@ class TapBotsessions(CheckedTap):
         if not footer.is_possible():
             yield
             return
-        from tap_botsessions.display import Display  # noqa: PLC0415 -- it loads slowly
+        from tap_botsessions.reports.display import Display  # noqa: PLC0415 -- it loads slowly
 
         streams = [stream for stream in self._bot_streams if stream.selected]
         for stream in streams:
@@ -164,9 +166,9 @@ class TapBotsessions(CheckedTap):
     def check(self, form: str | None) -> NoReturn:
         """Print whether each bot can be read; the exit code is 0 if all can."""
         # The libraries for people take a while to load, and a sync needs none of them.
-        from tap_botsessions.check import check  # noqa: PLC0415 -- see above
-        from tap_botsessions.check_report import CheckReport  # noqa: PLC0415 -- as well
-        from tap_botsessions.reports import show  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports.check import check  # noqa: PLC0415 -- see above
+        from tap_botsessions.reports.check_report import CheckReport  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
         report = CheckReport(check(self))
         show(report, form)
@@ -174,9 +176,9 @@ class TapBotsessions(CheckedTap):
 
     def plan(self, form: str | None) -> NoReturn:
         """Print what a sync would do; the exit code is 0 if that is known of all."""
-        from tap_botsessions.plan import plan  # noqa: PLC0415 -- see above
-        from tap_botsessions.plan_report import PlanReport  # noqa: PLC0415 -- as well
-        from tap_botsessions.reports import show  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports.plan import plan  # noqa: PLC0415 -- see above
+        from tap_botsessions.reports.plan_report import PlanReport  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
         found = plan(self)
         show(PlanReport(found), form)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.singerlib.encoding.simple import Message
 
-    from tap_botsessions.stream import Failures
+    from tap_botsessions.singer.stream import Failures
 
 Records = dict[str, Keyed]
 
@@ -143,10 +143,14 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow without a pause."""
-    monkeypatch.setattr("tap_botsessions.ahead.backoff", lambda _attempts: 0.0)
+    monkeypatch.setattr(
+        "tap_botsessions.engine.scheduler.backoff", lambda _attempts: 0.0
+    )
 
 
 @pytest.fixture
 def recent(monkeypatch: pytest.MonkeyPatch) -> None:
     """No session is so old that its time is asked for beside its id."""
-    monkeypatch.setattr("tap_botsessions.kore._TAGGED_FOR", timedelta(days=36_500))
+    monkeypatch.setattr(
+        "tap_botsessions.vendors.kore.streams._TAGGED_FOR", timedelta(days=36_500)
+    )

@@ -11,9 +11,9 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from tap_botsessions.audit import SyncWindows
-from tap_botsessions.personal import KEYWORD
-from tap_botsessions.settings import SCHEMA
+from tap_botsessions.config.settings import SCHEMA
+from tap_botsessions.engine.personal import KEYWORD
+from tap_botsessions.singer.audit import SyncWindows
 from tap_botsessions.tap import TapBotsessions
 from tests import definitions
 from tests.definitions import types_of

@@ -31,18 +31,18 @@ from simulator.faults import (
     status,
     wrong_total,
 )
-from tap_botsessions.ahead import LONGEST_WAIT, Job, ReadAhead
-from tap_botsessions.budget import Budget
-from tap_botsessions.errors import (
+from tap_botsessions.engine.errors import (
     BotError,
     IncompleteError,
     RequestError,
     TransientError,
 )
-from tap_botsessions.reader import Fetch, Page, Reading, Seen, Taken, take
-from tap_botsessions.records import Row
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.reader import Fetch, Page, Reading, Seen, Taken, take
+from tap_botsessions.engine.records import Row
+from tap_botsessions.engine.scheduler import LONGEST_WAIT, Job, ReadAhead
+from tap_botsessions.engine.windows import Window
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.windows import Window
 from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import LISTS, STREAMS, assert_same, expected
 
@@ -338,8 +338,8 @@ def test_every_window_of_a_healthy_bot_comes_once_and_in_order(
 
     vendor.at = answer
     with (
-        patch("tap_botsessions.ahead.backoff", lambda _: 0.0),
-        patch("tap_botsessions.ahead.ROWS_AHEAD", rows_ahead),
+        patch("tap_botsessions.engine.scheduler.backoff", lambda _: 0.0),
+        patch("tap_botsessions.engine.scheduler.ROWS_AHEAD", rows_ahead),
     ):
         jobs = [vendor.job(bot, shape.spans) for bot, shape in bots.items()]
         outcomes = read(jobs, workers=workers)
@@ -375,7 +375,7 @@ def test_rows_are_held_up_to_a_bound_while_the_first_window_is_awaited(
     bots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was in flight when the bound was reached comes on top."""
-    monkeypatch.setattr("tap_botsessions.ahead.ROWS_AHEAD", 50)
+    monkeypatch.setattr("tap_botsessions.engine.scheduler.ROWS_AHEAD", 50)
     vendor = busy_vendor(bots, rows=1440, most=1000)
     held = []
 
@@ -401,7 +401,7 @@ def test_rows_are_held_up_to_a_bound_while_the_target_is_slow(
     bots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was in flight comes on top, and at most a window for each worker."""
-    monkeypatch.setattr("tap_botsessions.ahead.ROWS_AHEAD", 50)
+    monkeypatch.setattr("tap_botsessions.engine.scheduler.ROWS_AHEAD", 50)
     vendor = busy_vendor(bots, rows=1440, most=1000)
     with reading(dense_jobs(vendor)) as ahead:
         next(iter(ahead))
@@ -415,7 +415,7 @@ def test_a_bot_that_waits_does_not_stop_the_others_though_much_is_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first window of one bot has to wait, and what follows it is held."""
-    monkeypatch.setattr("tap_botsessions.ahead.ROWS_AHEAD", 20)
+    monkeypatch.setattr("tap_botsessions.engine.scheduler.ROWS_AHEAD", 20)
     vendor = busy_vendor(2, rows=1440, most=1000)
     done = threading.Event()
 

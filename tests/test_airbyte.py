@@ -30,8 +30,8 @@ from simulator import Rule, Simulator, World
 from simulator.faults import latency, status, wrong_total
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
-from tap_botsessions.avaamo import AvaamoMessages
-from tap_botsessions.settings import SCHEMA
+from tap_botsessions.config.settings import SCHEMA
+from tap_botsessions.vendors.avaamo.streams import AvaamoMessages
 from tests.conftest import config_for, end_of
 from tests.truth import KEYS, STREAMS, Keyed, assert_same, expected, key_of
 

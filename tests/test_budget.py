@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import Limits, Simulator, World
-from tap_botsessions.budget import Budget
+from tap_botsessions.engine.pacing import Budget
 from tests.conftest import Synced, end_of, sync
 from tests.truth import STREAMS, assert_same, expected
 
@@ -43,7 +43,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("tap_botsessions.budget.time", clock)
+    monkeypatch.setattr("tap_botsessions.engine.pacing.time", clock)
     return clock
 
 
@@ -75,7 +75,7 @@ def test_no_minute_has_more_requests_than_allowed(
     per_minute: int, pauses: list[float]
 ) -> None:
     clock = Clock()
-    with patch("tap_botsessions.budget.time", clock):
+    with patch("tap_botsessions.engine.pacing.time", clock):
         made = patient(Budget("tests", per_minute), clock, [0, *pauses])
     assert most_within(made, MINUTE) <= per_minute
 
@@ -92,7 +92,7 @@ def test_no_hour_has_more_requests_than_allowed_either(
     """Also where the hour allows less than a minute, or more than sixty of them."""
     per_hour = max(int(60 * per_minute * share), 1)
     clock = Clock()
-    with patch("tap_botsessions.budget.time", clock):
+    with patch("tap_botsessions.engine.pacing.time", clock):
         budget = Budget("tests", per_minute, per_hour)
         made = patient(budget, clock, [0] * (2 * per_hour + 2) + pauses)
     assert most_within(made, MINUTE) <= per_minute
@@ -117,7 +117,7 @@ def test_requests_that_arrive_up_to_a_second_late_keep_the_minute_too(
     per_minute: int, delays: list[float]
 ) -> None:
     clock = Clock()
-    with patch("tap_botsessions.budget.time", clock):
+    with patch("tap_botsessions.engine.pacing.time", clock):
         made = patient(Budget("tests", per_minute), clock, [0] * len(delays))
     arrived = sorted(time + delay for time, delay in zip(made, delays, strict=True))
     assert most_within(arrived, MINUTE) <= per_minute
@@ -227,7 +227,7 @@ PAGES: dict[str, Any] = {"avaamo_page_size": 20, "kore_page_size": 5}
 def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tap's minute lasts a second as well."""
     short = SimpleNamespace(MINUTE=1000, HOUR=60_000)
-    monkeypatch.setattr("tap_botsessions.budget.Duration", short)
+    monkeypatch.setattr("tap_botsessions.engine.pacing.Duration", short)
 
 
 @pytest.mark.usefixtures("short_minute")
@@ -260,7 +260,7 @@ def test_a_run_whose_budgets_are_set_too_high_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limited.faults.limits.retry_after = retry_after
-    monkeypatch.setattr("tap_botsessions.budget._to_next_minute", lambda: 1.0)
+    monkeypatch.setattr("tap_botsessions.engine.pacing._to_next_minute", lambda: 1.0)
     assert_whole(sync(limited, **PAGES), limited.world)
     refused = limited.faults.limits.refused
     assert refused.keys() == {"avaamo", *(f"kore/{b}" for b in limited.world.bots)}

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_botsessions import reader
-from tap_botsessions.ahead import ReadAhead
-from tap_botsessions.errors import BotError
-from tap_botsessions.open_sessions import OpenSessions
-from tap_botsessions.output import PieceWriter
-from tap_botsessions.reader import Taken
-from tap_botsessions.stream import BotStream
-from tap_botsessions.transport import Transport
-from tap_botsessions.windows import Window
+from tap_botsessions.engine import reader
+from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.reader import Taken
+from tap_botsessions.engine.scheduler import ReadAhead
+from tap_botsessions.engine.transport import Transport
+from tap_botsessions.engine.windows import Window
+from tap_botsessions.singer.stream import BotStream
+from tap_botsessions.singer.writer import PieceWriter
+from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 from tests.chaos.draw import draw
 from tests.chaos.many import in_processes
 from tests.chaos.target import MessageError, read
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tap_botsessions.reader import Fetch, Listing, Page, Seen
+    from tap_botsessions.engine.reader import Fetch, Listing, Page, Seen
 
 SEEDS = range(200)
 
@@ -151,7 +151,7 @@ def open_sessions_forgotten(patch: Patch) -> None:
 @found_by("records have not come|is missing")
 def the_lookback_forgotten(patch: Patch) -> None:
     patch.setattr(
-        "tap_botsessions.stream.starting_point",
+        "tap_botsessions.singer.stream.starting_point",
         lambda start, bookmark, _: bookmark or start,
     )
 

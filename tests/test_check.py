@@ -15,7 +15,7 @@ import pytest
 
 from simulator import App, Limits, Rule, Simulator, World
 from simulator.faults import status
-from tap_botsessions.check import VendorCheck, check
+from tap_botsessions.reports.check import VendorCheck, check
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for
 from tests.truth import expected

@@ -18,12 +18,12 @@ from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.exchange import Call, Reply
-from tap_botsessions.avaamo import AccessToken
-from tap_botsessions.errors import RequestError, TransientError
-from tap_botsessions.output import PieceWriter
+from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.transport import Request, Transport
+from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.singer.writer import PieceWriter
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.transport import Request, Transport
-from tap_botsessions.windows import to_rfc3339
+from tap_botsessions.vendors.avaamo.streams import AccessToken
 from tests.conftest import config_for
 from tests.junk import (
     DIARY,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from simulator.faults import Answer
-    from tap_botsessions.stream import Failures
+    from tap_botsessions.singer.stream import Failures
     from tests.truth import Name
 
 MOST_REQUESTS = 5_000
@@ -238,7 +238,7 @@ BOOKMARKS = {
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Vendor]:
     with Simulator(World(bots=(BOT,))) as simulator, pytest.MonkeyPatch.context() as to:
-        to.setattr("tap_botsessions.ahead.backoff", lambda _attempts: 0.0)
+        to.setattr("tap_botsessions.engine.scheduler.backoff", lambda _attempts: 0.0)
         yield Vendor(simulator)
 
 

@@ -22,8 +22,8 @@ from simulator import App, Rule, Simulator, World
 from simulator.faults import status
 from tap_botsessions.airbyte.messages import AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
-from tap_botsessions.files import check_state, without_fractions
-from tap_botsessions.inputs import load
+from tap_botsessions.config.documents import check_state, without_fractions
+from tap_botsessions.config.inputs import load
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for, end_of, sync
 from tests.junk import (
@@ -183,8 +183,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     with Simulator(world) as simulator, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(socket, "getaddrinfo", loopback_only)
-        patch.setattr("tap_botsessions.budget.Budget.take", lambda _: 0.0)
-        patch.setattr("tap_botsessions.ahead.backoff", lambda _attempts: 1e9)
+        patch.setattr("tap_botsessions.engine.pacing.Budget.take", lambda _: 0.0)
+        patch.setattr("tap_botsessions.engine.scheduler.backoff", lambda _attempts: 1e9)
         yield Workshop(folder, simulator)
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hook
-from tap_botsessions.errors import BookmarkError
-from tap_botsessions.open_sessions import OpenSessions
-from tap_botsessions.reader import Taken
-from tap_botsessions.records import Row
+from tap_botsessions.engine.errors import BookmarkError
+from tap_botsessions.engine.reader import Taken
+from tap_botsessions.engine.records import Row
 from tap_botsessions.tap import TapBotsessions
+from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import Keyed, assert_same, expected
 
@@ -84,7 +84,7 @@ def test_no_open_session_leaves_nothing_in_the_state() -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """No more than so many sessions of a bot are followed by their ids."""
-    monkeypatch.setattr("tap_botsessions.open_sessions.MOST", 3)
+    monkeypatch.setattr("tap_botsessions.vendors.kore.open_sessions.MOST", 3)
     return 3
 
 

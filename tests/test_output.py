@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 from simulator import Simulator, World
-from tap_botsessions.output import PieceWriter
+from tap_botsessions.singer.writer import PieceWriter
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import STREAMS, assert_same, expected

@@ -16,7 +16,7 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from simulator import Simulator, World
-from tap_botsessions.personal import hashed
+from tap_botsessions.engine.personal import hashed
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for, end_of, sync
 from tests.truth import STREAMS, expected

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from simulator import Rule, Simulator, World
 from simulator.faults import status, wrong_total
-from tap_botsessions.budget import Budget
-from tap_botsessions.forecast import (
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.windows import Window
+from tap_botsessions.reports.forecast import (
     Density,
     Forecast,
     Stretch,
     forecast,
     stretches,
 )
-from tap_botsessions.plan import SAMPLES, Plan, plan
+from tap_botsessions.reports.plan import SAMPLES, Plan, plan
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.windows import Window
 from tests import screens
 from tests.conftest import config_for, sync
 from tests.docs import ROOT
@@ -193,7 +193,7 @@ def test_windows_that_are_narrowed_are_foreseen() -> None:
 
 
 def test_what_a_narrowed_window_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_botsessions.forecast._SWING", 0.0)
+    monkeypatch.setattr("tap_botsessions.reports.forecast._SWING", 0.0)
     span = Window(World.start, World.start + 6 * DAY)
     density = Density(Stretch(span, span), [100, 6000])
     found = forecast([density], 1000, 6 * DAY)
@@ -262,7 +262,7 @@ def test_it_does_not_wait_for_long(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where bots share a budget, fewer windows are counted, but one of each."""
-    monkeypatch.setattr("tap_botsessions.plan.PATIENCE", 0.0)
+    monkeypatch.setattr("tap_botsessions.reports.plan.PATIENCE", 0.0)
     simulator.world = World(
         days=90, sessions_per_day=3, agents=tuple(map(str, range(100, 160)))
     )
@@ -276,7 +276,7 @@ def test_it_does_not_wait_for_long(
 def test_the_lists_of_a_window_are_reckoned_with(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_botsessions.plan.PATIENCE", 0.0)
+    monkeypatch.setattr("tap_botsessions.reports.plan.PATIENCE", 0.0)
     simulator.world = World(days=90, sessions_per_day=3)
     planned(
         simulator,

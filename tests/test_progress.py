@@ -22,14 +22,14 @@ from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.faults import latency, status
-from tap_botsessions.ahead import Job
-from tap_botsessions.budget import Budget
-from tap_botsessions.progress import StreamProgress
-from tap_botsessions.reader import Taken
-from tap_botsessions.stream import BotStream
-from tap_botsessions.summaries import MOST_BOTS, Summaries
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.reader import Taken
+from tap_botsessions.engine.scheduler import Job
+from tap_botsessions.engine.windows import Window
+from tap_botsessions.reports.progress import StreamProgress
+from tap_botsessions.reports.summaries import MOST_BOTS, Summaries
+from tap_botsessions.singer.stream import BotStream
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.windows import Window
 from tests.conftest import Synced, config_for, end_of, sync
 from tests.terminal import on_terminal
 from tests.test_kill import SECONDS_TO_DIE, SIGNALS
@@ -720,5 +720,5 @@ def test_nothing_is_loaded_for_a_display_that_is_not_shown(
     done = subprocess.run(  # noqa: S603 -- ours
         [*tap, "--config", config], capture_output=True, check=True
     )
-    assert b" tap_botsessions.summaries\n" in done.stderr
+    assert b" tap_botsessions.reports.summaries\n" in done.stderr
     assert b" rich" not in done.stderr

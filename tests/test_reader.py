@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from tap_botsessions.budget import Budget
-from tap_botsessions.errors import IncompleteError
-from tap_botsessions.reader import (
+from tap_botsessions.engine.errors import IncompleteError
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.reader import (
     ATTEMPTS,
     MOST,
     PAGES,
@@ -28,8 +28,8 @@ from tap_botsessions.reader import (
     next_width,
     take,
 )
-from tap_botsessions.records import Row
-from tap_botsessions.windows import Window
+from tap_botsessions.engine.records import Row
+from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tap_botsessions.avaamo import user
-from tap_botsessions.errors import RecordError
-from tap_botsessions.records import (
+from tap_botsessions.engine.errors import RecordError
+from tap_botsessions.engine.records import (
     ADDITIONAL_FIELDS,
     Columns,
     Convert,
@@ -29,6 +28,7 @@ from tap_botsessions.records import (
     text,
     texts,
 )
+from tap_botsessions.vendors.avaamo.streams import user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ import certifi
 import pytest
 
 from simulator import App, Simulator, World
-from tap_botsessions.settings import SCHEMA
+from tap_botsessions.config.settings import SCHEMA
 from tests.conftest import Synced, config_for, end_of
 from tests.truth import STREAMS, Keyed, assert_same, expected
 

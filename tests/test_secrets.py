@@ -14,7 +14,7 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hang, redirect, status
-from tap_botsessions.settings import SCHEMA
+from tap_botsessions.config.settings import SCHEMA
 from tests.conftest import config_for, end_of
 from tests.truth import expected
 

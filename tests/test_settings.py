@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_botsessions.settings import (
+from tap_botsessions.config.settings import (
     SCHEMA,
     agent_ids,
     avaamo_configured,
@@ -31,8 +31,8 @@ from tap_botsessions.settings import (
     secrets,
     user_agent,
 )
+from tap_botsessions.config.validation import given_in_vain, meant, problems, usable
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.validation import given_in_vain, meant, problems, usable
 from tests.conftest import config_for
 
 if TYPE_CHECKING:

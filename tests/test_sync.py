@@ -11,7 +11,7 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hook, status
-from tap_botsessions.files import without_fractions
+from tap_botsessions.config.documents import without_fractions
 from tests.conftest import Synced, end_of, sync
 from tests.truth import STREAMS, assert_same, expected, key_of
 

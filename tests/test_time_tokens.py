@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.faults import status
-from tap_botsessions.time_tokens import TimeTokens, in_seconds
+from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens, in_seconds
 from tests.conftest import end_of, sync
 from tests.truth import AVAAMO_LISTS as LISTS
 from tests.truth import assert_same, expected

@@ -17,7 +17,7 @@ import pytest
 import trustme
 from typing_extensions import override
 
-from tap_botsessions.settings import SCHEMA
+from tap_botsessions.config.settings import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

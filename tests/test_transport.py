@@ -24,10 +24,10 @@ from simulator.faults import (
     trickle,
     wrong_total,
 )
-from tap_botsessions.avaamo import AccessToken
-from tap_botsessions.errors import RequestError, TransientError
-from tap_botsessions.kore import SignedToken
-from tap_botsessions.transport import Request, Transport
+from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.transport import Request, Transport
+from tap_botsessions.vendors.avaamo.streams import AccessToken
+from tap_botsessions.vendors.kore.streams import SignedToken
 from tests.conftest import end_of, sync
 from tests.truth import STREAMS, assert_same, expected
 
@@ -248,7 +248,9 @@ def test_a_vendor_is_asked_again_when_it_says_but_not_at_once(
     asked: str,
     growing: float,
 ) -> None:
-    monkeypatch.setattr("tap_botsessions.ahead.backoff", lambda _attempts: growing)
+    monkeypatch.setattr(
+        "tap_botsessions.engine.scheduler.backoff", lambda _attempts: growing
+    )
     refused = status(429, headers={"Retry-After": asked})
     simulator.faults.rules.append(Rule(refused, times=1))
     synced = sync(simulator, streams=("avaamo_sessions",), max_concurrent_requests=1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 
-from tap_botsessions.windows import (
+from tap_botsessions.engine.windows import (
     Window,
     cut_days,
     midnight,

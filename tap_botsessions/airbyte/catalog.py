@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_botsessions.inputs import is_json
+from tap_botsessions.config.inputs import is_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from tap_botsessions.stream import BotStream
+    from tap_botsessions.singer.stream import BotStream
 
 NO_CURSOR = {"__ab_no_cursor_state_message": True}
 """The state of a stream that was read in full: there is nothing to go on from."""

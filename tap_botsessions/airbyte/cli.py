@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
-from tap_botsessions.inputs import Json, load
-from tap_botsessions.output import give_up_writing
+from tap_botsessions.config.inputs import Json, load
+from tap_botsessions.singer.writer import give_up_writing
 
 
 def run() -> int:

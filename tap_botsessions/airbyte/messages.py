@@ -14,7 +14,7 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_botsessions.airbyte.catalog import NO_CURSOR
-from tap_botsessions.output import PieceWriter
+from tap_botsessions.singer.writer import PieceWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib.encoding.simple import Message
 
-    from tap_botsessions.errors import FailureType
+    from tap_botsessions.engine.errors import FailureType
 
 Status = Literal["STARTED", "RUNNING", "COMPLETE", "INCOMPLETE"]
 

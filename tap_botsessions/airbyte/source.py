@@ -10,20 +10,20 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from tap_botsessions.airbyte.catalog import catalog, select, singer_state, wanted_by
 from tap_botsessions.airbyte.spec import spec
-from tap_botsessions.check import failures
-from tap_botsessions.settings import SCHEMA, secrets
-from tap_botsessions.stream import BotStream
+from tap_botsessions.config.settings import SCHEMA, secrets
+from tap_botsessions.config.validation import given_in_vain
+from tap_botsessions.reports.check import failures
+from tap_botsessions.singer.stream import BotStream
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.validation import given_in_vain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_botsessions.airbyte.catalog import Wanted
     from tap_botsessions.airbyte.messages import AirbyteWriter
-    from tap_botsessions.errors import FailureType
-    from tap_botsessions.inputs import Json
-    from tap_botsessions.stream import Failure, Failures
+    from tap_botsessions.config.inputs import Json
+    from tap_botsessions.engine.errors import FailureType
+    from tap_botsessions.singer.stream import Failure, Failures
 
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tap_botsessions.settings import SCHEMA
+from tap_botsessions.config.settings import SCHEMA
 
 _GROUPS = {
     "range": "What to read",

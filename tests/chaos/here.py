@@ -96,7 +96,7 @@ def run_here(vendors: Vendors, start: Start) -> None:
         vendors.at_request(ending.at, _killer(pipe, ending))
     with (
         quick(start),
-        patch("tap_botsessions.output.die_of", _die_of),
+        patch("tap_botsessions.singer.writer.die_of", _die_of),
         patch("tap_botsessions.tap.die_of", _die_of),
         patch("tap_botsessions.tap.give_up_writing", _give_up_writing),
         patch.dict(os.environ, start.environment),

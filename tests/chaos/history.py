@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from tap_botsessions.windows import Window
+    from tap_botsessions.engine.windows import Window
     from tests.chaos.plan import Step
     from tests.chaos.truth import Kinds, Truth
 

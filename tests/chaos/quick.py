@@ -82,7 +82,7 @@ def quick(start: Start) -> Iterator[None]:
     with ExitStack() as stack:
         for name, value in moved.items():
             stack.enter_context(patch(f"tap_botsessions.{name}", value))
-        defaults = "tap_botsessions.reader.take.__defaults__"
+        defaults = "tap_botsessions.engine.reader.take.__defaults__"
         stack.enter_context(patch(defaults, (start.bounds["reader.ROWS"],)))
         yield
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import Rule
 from simulator.faults import hook
-from tap_botsessions.windows import Window
+from tap_botsessions.engine.windows import Window
 from tests.chaos.history import Page, Run, bot_of_key, keyed
 from tests.chaos.nemesis import ENDPOINTS
 from tests.chaos.plan import MARGIN, START, Plan, Step

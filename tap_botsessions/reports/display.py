@@ -13,15 +13,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tap_botsessions.footer import Footer, is_large
-from tap_botsessions.progress import duration, percent
+from tap_botsessions.reports.footer import Footer, is_large
+from tap_botsessions.reports.progress import duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from tap_botsessions.progress import BotProgress, StreamProgress
+    from tap_botsessions.reports.progress import BotProgress, StreamProgress
 
 _SECONDS_BETWEEN_FRAMES = 0.25
 

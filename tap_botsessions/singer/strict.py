@@ -11,8 +11,9 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
-from tap_botsessions import files, inputs, validation
-from tap_botsessions.schema_errors import sound
+from tap_botsessions.config import documents as files
+from tap_botsessions.config import inputs, validation
+from tap_botsessions.config.schema_errors import sound
 
 if TYPE_CHECKING:
     from typing import IO

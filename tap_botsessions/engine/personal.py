@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_botsessions.inputs import Json
-    from tap_botsessions.settings import Config
+    from tap_botsessions.config.inputs import Json
+    from tap_botsessions.config.settings import Config
 
 KEYWORD = "x-personal"
 

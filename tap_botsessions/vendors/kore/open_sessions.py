@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_botsessions.errors import BookmarkError
-from tap_botsessions.windows import parse_instant, to_rfc3339
+from tap_botsessions.engine.errors import BookmarkError
+from tap_botsessions.engine.windows import parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tap_botsessions.records import Row
+    from tap_botsessions.engine.records import Row
 
 logger = logging.getLogger("tap-botsessions")
 

@@ -16,11 +16,12 @@ from urllib.parse import quote
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from tap_botsessions.budget import Budget
-from tap_botsessions.counts import count
-from tap_botsessions.errors import AnswerError
-from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
-from tap_botsessions.records import (
+from tap_botsessions.config.settings import agent_ids, base_url, secrets, user_agent
+from tap_botsessions.engine.counts import count
+from tap_botsessions.engine.errors import AnswerError
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.reader import Fetch, Page, Taken, first_page, hold_to, take
+from tap_botsessions.engine.records import (
     AS_IS,
     Columns,
     Row,
@@ -34,23 +35,22 @@ from tap_botsessions.records import (
     shape_all,
     text,
 )
-from tap_botsessions.settings import agent_ids, base_url, secrets, user_agent
-from tap_botsessions.stream import BotStream
-from tap_botsessions.time_tokens import Asked, TimeTokens, in_seconds
-from tap_botsessions.transport import Request, Transport
-from tap_botsessions.windows import cut_days, midnight, parse_instant, to_rfc3339
+from tap_botsessions.engine.transport import Request, Transport
+from tap_botsessions.engine.windows import cut_days, midnight, parse_instant, to_rfc3339
+from tap_botsessions.singer.stream import BotStream
+from tap_botsessions.vendors.avaamo.time_tokens import Asked, TimeTokens, in_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from requests import PreparedRequest
 
-    from tap_botsessions.ahead import Job
-    from tap_botsessions.reader import Reading, Seen
-    from tap_botsessions.settings import Config
-    from tap_botsessions.stream import Failures
+    from tap_botsessions.config.settings import Config
+    from tap_botsessions.engine.reader import Reading, Seen
+    from tap_botsessions.engine.scheduler import Job
+    from tap_botsessions.engine.windows import Window
+    from tap_botsessions.singer.stream import Failures
     from tap_botsessions.tap import TapBotsessions
-    from tap_botsessions.windows import Window
 
 
 class AccessToken(AuthBase):

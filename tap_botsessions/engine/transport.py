@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import requests
 from typing_extensions import override
 
-from tap_botsessions.errors import RequestError, TransientError
-from tap_botsessions.records import decode
+from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.records import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,14 +10,14 @@ from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from tap_botsessions.windows import to_rfc3339
+from tap_botsessions.engine.windows import to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
-    from tap_botsessions.plan import BotPlan, Plan, Share
+    from tap_botsessions.reports.plan import BotPlan, Plan, Share
 
 _HEAD = ("windows", "rows", "requests", "minutes")
 _HOUR = 3600

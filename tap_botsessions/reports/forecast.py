@@ -9,9 +9,9 @@ import math
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.errors import IncompleteError
-from tap_botsessions.reader import MOST, ROWS, next_width
-from tap_botsessions.windows import Window, narrowed
+from tap_botsessions.engine.errors import IncompleteError
+from tap_botsessions.engine.reader import MOST, ROWS, next_width
+from tap_botsessions.engine.windows import Window, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

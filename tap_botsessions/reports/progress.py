@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from tap_botsessions.ahead import Job
-    from tap_botsessions.budget import Budget
-    from tap_botsessions.reader import Taken
-    from tap_botsessions.windows import Window
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.reader import Taken
+    from tap_botsessions.engine.scheduler import Job
+    from tap_botsessions.engine.windows import Window
 
 
 @dataclass(eq=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tap_botsessions.inputs import Json, is_json
-from tap_botsessions.schema_errors import lines_on
+from tap_botsessions.config.inputs import Json, is_json
+from tap_botsessions.config.schema_errors import lines_on
 
 _LIKE_A_STATE = (
     'must be as the tap wrote it, {"bookmarks": {"kore_sessions": {"partitions": '

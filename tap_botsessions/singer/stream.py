@@ -15,19 +15,19 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_botsessions.ahead import Job, ReadAhead
-from tap_botsessions.emission import Emitter
-from tap_botsessions.errors import BookmarkError, BotError, MapError, RecordError
-from tap_botsessions.personal import Personal
-from tap_botsessions.progress import StreamProgress
-from tap_botsessions.settings import given
-from tap_botsessions.summaries import MOST_BOTS, Summaries
-from tap_botsessions.windows import (
+from tap_botsessions.config.settings import given
+from tap_botsessions.engine.errors import BookmarkError, BotError, MapError, RecordError
+from tap_botsessions.engine.personal import Personal
+from tap_botsessions.engine.scheduler import Job, ReadAhead
+from tap_botsessions.engine.windows import (
     Window,
     parse_instant,
     starting_point,
     to_rfc3339,
 )
+from tap_botsessions.reports.progress import StreamProgress
+from tap_botsessions.reports.summaries import MOST_BOTS, Summaries
+from tap_botsessions.singer.emitter import Emitter
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -35,13 +35,15 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_botsessions.budget import Budget
-    from tap_botsessions.reader import Reading, Seen, Taken
-    from tap_botsessions.records import Row
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.reader import Reading, Seen, Taken
+    from tap_botsessions.engine.records import Row
+    from tap_botsessions.engine.transport import Transport
     from tap_botsessions.tap import TapBotsessions
-    from tap_botsessions.transport import Transport
 
-SCHEMAS: SchemaDirectory = SchemaDirectory(resources.files(__package__) / "schemas")
+SCHEMAS: SchemaDirectory = SchemaDirectory(
+    resources.files("tap_botsessions") / "schemas"
+)
 
 _CLOCKS_APART = timedelta(minutes=1)
 """How far apart the clocks of two machines that run the tap in turn may be."""

@@ -17,9 +17,9 @@ from singer_sdk.exceptions import (
 )
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_botsessions.errors import MapError, RecordError
-from tap_botsessions.inputs import one_line
-from tap_botsessions.output import PieceWriter
+from tap_botsessions.config.inputs import one_line
+from tap_botsessions.engine.errors import MapError, RecordError
+from tap_botsessions.singer.writer import PieceWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

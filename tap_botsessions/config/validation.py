@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from singer_sdk.helpers._batch import BatchConfig
 
-from tap_botsessions.inputs import is_json, load, one_line, plain
-from tap_botsessions.schema_errors import errors_in, lines_on, place
-from tap_botsessions.settings import (
+from tap_botsessions.config.inputs import is_json, load, one_line, plain
+from tap_botsessions.config.schema_errors import errors_in, lines_on, place
+from tap_botsessions.config.settings import (
     Config,
     avaamo_configured,
     base_url,
@@ -21,13 +21,13 @@ from tap_botsessions.settings import (
     given,
     kore_configured,
 )
-from tap_botsessions.windows import parse_instant
+from tap_botsessions.engine.windows import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from tap_botsessions.inputs import Json
+    from tap_botsessions.config.inputs import Json
 
 _YEARS = range(1970, 3000)
 """What a run may span, far from where the arithmetic of instants ends."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_botsessions.reader import Taken
+from tap_botsessions.engine.reader import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_botsessions.reader import Fetch, Reading
-    from tap_botsessions.windows import Window
+    from tap_botsessions.engine.reader import Fetch, Reading
+    from tap_botsessions.engine.windows import Window
 
 
 @dataclass(frozen=True)

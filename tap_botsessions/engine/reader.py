@@ -22,12 +22,12 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tap_botsessions.errors import FilterError, IncompleteError
-from tap_botsessions.windows import Window, narrowed
+from tap_botsessions.engine.errors import FilterError, IncompleteError
+from tap_botsessions.engine.windows import Window, narrowed
 
 if TYPE_CHECKING:
-    from tap_botsessions.budget import Budget
-    from tap_botsessions.records import Row
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.records import Row
 
 ROWS = 3_000
 """A window is narrowed until the vendor counts no more records in it than this."""

@@ -10,14 +10,14 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from tap_botsessions.windows import to_rfc3339
+from tap_botsessions.engine.windows import to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from tap_botsessions.check import BotCheck, VendorCheck
+    from tap_botsessions.reports.check import BotCheck, VendorCheck
 
 
 @dataclass

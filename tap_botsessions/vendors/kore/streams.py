@@ -20,12 +20,18 @@ import jwt
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from tap_botsessions.budget import Budget
-from tap_botsessions.counts import count
-from tap_botsessions.errors import BotError, RecordError
-from tap_botsessions.open_sessions import OpenSessions
-from tap_botsessions.reader import Fetch, Page, Taken, first_page, hold_to, take
-from tap_botsessions.records import (
+from tap_botsessions.config.settings import (
+    base_url,
+    bot_credentials,
+    given,
+    secrets,
+    user_agent,
+)
+from tap_botsessions.engine.counts import count
+from tap_botsessions.engine.errors import BotError, RecordError
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.reader import Fetch, Page, Taken, first_page, hold_to, take
+from tap_botsessions.engine.records import (
     Columns,
     Row,
     boolean,
@@ -38,16 +44,10 @@ from tap_botsessions.records import (
     text,
     texts,
 )
-from tap_botsessions.settings import (
-    base_url,
-    bot_credentials,
-    given,
-    secrets,
-    user_agent,
-)
-from tap_botsessions.stream import BotStream
-from tap_botsessions.transport import Request, Transport
-from tap_botsessions.windows import parse_instant, to_rfc3339
+from tap_botsessions.engine.transport import Request, Transport
+from tap_botsessions.engine.windows import parse_instant, to_rfc3339
+from tap_botsessions.singer.stream import BotStream
+from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -62,12 +62,12 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
-    from tap_botsessions.ahead import Job
-    from tap_botsessions.reader import Reading, Seen
-    from tap_botsessions.settings import Config
-    from tap_botsessions.stream import Failures, Ids
+    from tap_botsessions.config.settings import Config
+    from tap_botsessions.engine.reader import Reading, Seen
+    from tap_botsessions.engine.scheduler import Job
+    from tap_botsessions.engine.windows import Window
+    from tap_botsessions.singer.stream import Failures, Ids
     from tap_botsessions.tap import TapBotsessions
-    from tap_botsessions.windows import Window
 
 IDS_PER_REQUEST = 50
 """So many session ids may be asked for at once (page Sessions History API)."""

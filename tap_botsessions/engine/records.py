@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tap_botsessions.errors import RecordError
-from tap_botsessions.windows import parse_instant, to_rfc3339
+from tap_botsessions.engine.errors import RecordError
+from tap_botsessions.engine.windows import parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from tap_botsessions.inputs import Json
+    from tap_botsessions.config.inputs import Json
 
 Convert = Callable[[Any], Any]
 Columns = Mapping[str, tuple[str, Convert]]

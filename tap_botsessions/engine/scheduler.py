@@ -18,19 +18,19 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from tap_botsessions.errors import (
+from tap_botsessions.engine.errors import (
     BotError,
     TransientError,
     UnavailableError,
 )
-from tap_botsessions.reader import next_width
-from tap_botsessions.windows import Window
+from tap_botsessions.engine.reader import next_width
+from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import timedelta
 
-    from tap_botsessions.reader import Fetch, Page, Reading, Seen, Taken
+    from tap_botsessions.engine.reader import Fetch, Page, Reading, Seen, Taken
 
 logger = logging.getLogger("tap-botsessions")
 

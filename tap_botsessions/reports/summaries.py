@@ -6,14 +6,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tap_botsessions.progress import duration, percent
-from tap_botsessions.windows import to_rfc3339
+from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.reports.progress import duration, percent
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
 
-    from tap_botsessions.progress import BotProgress, StreamProgress
+    from tap_botsessions.reports.progress import BotProgress, StreamProgress
 
 SECONDS_BETWEEN = 30.0
 

@@ -15,20 +15,20 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tap_botsessions.errors import (
+from tap_botsessions.engine.errors import (
     BotError,
     FilterError,
     RequestError,
     UnavailableError,
 )
-from tap_botsessions.reader import Taken
-from tap_botsessions.windows import Window, parse_instant
+from tap_botsessions.engine.reader import Taken
+from tap_botsessions.engine.windows import Window, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from tap_botsessions.reader import Fetch, Page, Reading
-    from tap_botsessions.records import Row
+    from tap_botsessions.engine.reader import Fetch, Page, Reading
+    from tap_botsessions.engine.records import Row
 
 logger = logging.getLogger("tap-botsessions")
 

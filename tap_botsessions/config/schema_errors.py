@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
-    from tap_botsessions.inputs import Json
+    from tap_botsessions.config.inputs import Json
 
 _BOUNDS = {
     "exclusiveMinimum": "must be more than {}",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream
 from typing_extensions import override
 
-from tap_botsessions.emission import Emitter
-from tap_botsessions.stream import SCHEMAS
-from tap_botsessions.windows import to_rfc3339
+from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.singer.emitter import Emitter
+from tap_botsessions.singer.stream import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
-    from tap_botsessions.reader import Taken
+    from tap_botsessions.engine.reader import Taken
 
 
 class SyncWindows(Stream):

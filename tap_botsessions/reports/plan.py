@@ -8,19 +8,25 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.ahead import Job, ReadAhead
-from tap_botsessions.counts import Counted
-from tap_botsessions.errors import BotError
-from tap_botsessions.forecast import Density, Forecast, Stretch, forecast, stretches
-from tap_botsessions.stream import BotStream, Failure
+from tap_botsessions.engine.counts import Counted
+from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.scheduler import Job, ReadAhead
+from tap_botsessions.reports.forecast import (
+    Density,
+    Forecast,
+    Stretch,
+    forecast,
+    stretches,
+)
+from tap_botsessions.singer.stream import BotStream, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tap_botsessions.budget import Budget
-    from tap_botsessions.reader import Taken
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.reader import Taken
+    from tap_botsessions.engine.windows import Window
     from tap_botsessions.tap import TapBotsessions
-    from tap_botsessions.windows import Window
 
 SAMPLES = 6
 """So many windows of a bot are counted; if it has no more, that is all of them."""

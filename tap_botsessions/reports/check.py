@@ -11,21 +11,21 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NoReturn
 
-from tap_botsessions.ahead import Job, ReadAhead
-from tap_botsessions.avaamo import AvaamoStream
-from tap_botsessions.errors import BotError
-from tap_botsessions.reader import Taken
-from tap_botsessions.stream import BotStream, Failure
-from tap_botsessions.time_tokens import UNITS
-from tap_botsessions.windows import Window
+from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.reader import Taken
+from tap_botsessions.engine.scheduler import Job, ReadAhead
+from tap_botsessions.engine.windows import Window
+from tap_botsessions.singer.stream import BotStream, Failure
+from tap_botsessions.vendors.avaamo.streams import AvaamoStream
+from tap_botsessions.vendors.avaamo.time_tokens import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
 
-    from tap_botsessions.reader import Reading
-    from tap_botsessions.records import Row
+    from tap_botsessions.engine.reader import Reading
+    from tap_botsessions.engine.records import Row
     from tap_botsessions.tap import TapBotsessions
 
 _RETRIES = 1

@@ -1,0 +1,1 @@
+"""What the tap is given: settings, state and catalog."""

@@ -1,0 +1,1 @@
+"""Reading windows whole, of any vendor: pages, counts, budgets and retries."""

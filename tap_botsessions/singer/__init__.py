@@ -1,0 +1,1 @@
+"""Streams as the Singer SDK has them: partitions, bookmarks, messages."""

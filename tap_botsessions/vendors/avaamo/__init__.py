@@ -1,0 +1,1 @@
+"""Avaamo: user sessions, messages and usage of agents."""

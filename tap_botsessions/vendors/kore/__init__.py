@@ -1,0 +1,1 @@
+"""Kore.ai: sessions of bots."""
