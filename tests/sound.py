@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from typing_extensions import override
 
 from tests.junk import DIARY, EMAIL, SECRET, TOKEN
-from tests.test_records import UNSTORABLE, strings_of
+from tests.unit.test_records import UNSTORABLE, strings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

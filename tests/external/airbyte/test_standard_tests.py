@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 import yaml
 
 from simulator import Simulator, World
-from tests.airbyte.environments import CDK, PEERS, interpreter
-from tests.airbyte.session import SOURCE
 from tests.conftest import config_for
+from tests.external.airbyte.environments import CDK, PEERS, interpreter
+from tests.external.airbyte.session import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,8 +31,8 @@ from tap_botsessions.reports.summaries import MOST_BOTS, Summaries
 from tap_botsessions.singer.stream import BotStream
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, config_for, end_of, sync
+from tests.process.test_kill import SECONDS_TO_DIE, SIGNALS
 from tests.terminal import on_terminal
-from tests.test_kill import SECONDS_TO_DIE, SIGNALS
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:

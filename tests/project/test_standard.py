@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +13,13 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from simulator import Simulator, World
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for, sync
+from tests.docs import ROOT
 from tests.truth import KEYS, STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CATALOG = Path(__file__).with_name("catalog.json")
+CATALOG = ROOT / "tests" / "catalog.json"
 
 
 def free_port() -> int:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from tests.airbyte.environments import PEERS, PYAIRBYTE, interpreter
 from tests.conftest import config_for, end_of
+from tests.external.airbyte.environments import PEERS, PYAIRBYTE, interpreter
 from tests.truth import STREAMS, Keyed, Name, assert_same, expected, key_of
 
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ from tap_botsessions.airbyte.source import SettingsError, Source
 from tap_botsessions.config.settings import SCHEMA
 from tap_botsessions.vendors.avaamo.streams import AvaamoMessages
 from tests.conftest import config_for, end_of
+from tests.docs import ROOT
 from tests.truth import KEYS, STREAMS, Keyed, assert_same, expected, key_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from simulator.faults import Effect
 
 SOURCE = Path(sys.executable).with_name("source-botsessions")
-RELEASED = Path(__file__).with_name("released")
+RELEASED = ROOT / "tests" / "released"
 
 
 @dataclass

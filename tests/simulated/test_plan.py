@@ -30,7 +30,7 @@ from tap_botsessions.tap import TapBotsessions
 from tests import screens
 from tests.conftest import config_for, sync
 from tests.docs import ROOT
-from tests.test_audit import audited
+from tests.simulated.test_audit import audited
 from tests.truth import LISTS, STREAMS
 
 if TYPE_CHECKING:

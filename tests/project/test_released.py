@@ -19,13 +19,14 @@ import pytest
 from simulator import App, Simulator, World
 from tap_botsessions.config.settings import SCHEMA
 from tests.conftest import Synced, config_for, end_of
+from tests.docs import ROOT
 from tests.truth import STREAMS, Keyed, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TAP = Path(sys.executable).with_name("tap-botsessions")
-RELEASED = Path(__file__).with_name("released")
+RELEASED = ROOT / "tests" / "released"
 STATE = RELEASED / "state-0.1.0.json"
 CATALOG = RELEASED / "catalog-0.1.0.json"
 CONFIG = RELEASED / "config-0.1.0.json"

@@ -14,9 +14,9 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hang, hook, status
-from tests.airbyte.environments import PYAIRBYTE, interpreter
-from tests.airbyte.session import SOURCE, Job, Session, environment, started
 from tests.conftest import config_for, end_of
+from tests.external.airbyte.environments import PYAIRBYTE, interpreter
+from tests.external.airbyte.session import SOURCE, Job, Session, environment, started
 from tests.readme import blocks
 from tests.truth import STREAMS, assert_same
 

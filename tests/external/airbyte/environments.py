@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PEERS = Path(__file__).with_name("peers")
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -17,6 +17,7 @@ import pytest
 
 from demo import postgres
 from demo.postgres import Server, find_binaries, free_port, newest_first, run_postgres
+from tests.docs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def python(code: str) -> Iterator[tuple[subprocess.Popen[str], Server]]:
     """Run a program that says its server's port."""
     with subprocess.Popen(  # noqa: S603 - the programs above
         [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -38,6 +38,8 @@ from tests.junk import (
     tried,
     written,
 )
+from tests.process.test_settings import CONTRACT, variables
+from tests.simulated.test_sync import REPLICATION_KEYS
 from tests.sound import (
     Log,
     Messages,
@@ -46,8 +48,6 @@ from tests.sound import (
     strict,
     undisturbed,
 )
-from tests.test_settings import CONTRACT, variables
-from tests.test_sync import REPLICATION_KEYS
 from tests.truth import STREAMS, expected, key_of
 
 if TYPE_CHECKING:

@@ -197,8 +197,8 @@ REPLICATION_KEYS = {
         ("avaamo_usage", "2999-01-01", "is in the future"),
         ("kore_sessions", ["2026-03-01"], "is no start_time"),
         ("kore_sessions", "2999-01-01T00:00:00Z", "is in the future"),
-        ("avaamo_sessions", SOON.timestamp(), None),
-        ("kore_sessions", SOON.isoformat(), None),
+        pytest.param("avaamo_sessions", SOON.timestamp(), None, id="soon, a number"),
+        pytest.param("kore_sessions", SOON.isoformat(), None, id="soon, a time"),
     ],
 )
 def test_a_bookmark_that_cannot_be_right_puts_its_bot_aside_and_stays(

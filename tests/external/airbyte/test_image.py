@@ -19,9 +19,9 @@ import yaml
 from airbyte_protocol.models import AirbyteMessage, Status
 
 from simulator import Simulator, World
-from tests.airbyte.environments import CDK, PEERS, PROJECT, ROOT, interpreter
-from tests.airbyte.image import Image, built
 from tests.conftest import config_for, end_of
+from tests.external.airbyte.environments import CDK, PEERS, PROJECT, ROOT, interpreter
+from tests.external.airbyte.image import Image, built
 from tests.truth import STREAMS, expected
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""With what is not ours: Meltano, targets, PostgreSQL, Airbyte, the demo."""

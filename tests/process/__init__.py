@@ -1,0 +1,1 @@
+"""The programs as processes: signals, pipes, exit codes, standard output."""

@@ -1,0 +1,1 @@
+"""The project itself: style, documents, packages, released contracts."""

@@ -1,0 +1,1 @@
+"""Inputs, faults and timings that are drawn by chance."""

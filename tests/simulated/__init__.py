@@ -1,0 +1,1 @@
+"""The tap in this process, against the simulator."""

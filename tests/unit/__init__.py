@@ -1,0 +1,1 @@
+"""What needs no vendor: functions and classes by themselves."""
