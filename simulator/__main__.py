@@ -11,7 +11,7 @@ from typing import get_args
 
 from simulator.control import summary
 from simulator.faults import Faults
-from simulator.kore_records import Version
+from simulator.kore.records import Version
 from simulator.limits import Limits
 from simulator.server import Simulator
 from simulator.world import World

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 from aiohttp import web
@@ -25,10 +25,22 @@ from simulator.faults import DATA_EFFECTS, Rule
 from simulator.timeline import Stream
 
 if TYPE_CHECKING:
-    from simulator.server import Simulator
+    from simulator.exchange import Call
+    from simulator.faults import Faults
+    from simulator.world import World
 
 
-def summary(simulator: Simulator) -> dict[str, Any]:
+class Controlled(Protocol):
+    """What the endpoints read and change of a simulator."""
+
+    world: World
+    options: Assumptions
+    faults: Faults
+    requests: list[Call]
+    url: str
+
+
+def summary(simulator: Controlled) -> dict[str, Any]:
     """Return where the simulator serves, what, and with which credentials."""
     world = simulator.world
     return {
@@ -45,7 +57,7 @@ def summary(simulator: Simulator) -> dict[str, Any]:
     }
 
 
-def routes(simulator: Simulator) -> list[web.RouteDef]:
+def routes(simulator: Controlled) -> list[web.RouteDef]:
     """Return the control endpoints of a simulator."""
     control = _Control(simulator)
     return [
@@ -60,7 +72,7 @@ def routes(simulator: Simulator) -> list[web.RouteDef]:
 
 
 class _Control:
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Controlled) -> None:
         self._simulator = simulator
 
     async def summary(self, _request: web.Request) -> web.Response:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from simulator import avaamo, control, kore
+from simulator import control
 from simulator.assumptions import Assumptions
+from simulator.avaamo import api as avaamo
 from simulator.exchange import Call, RefusalError, Reply, Vendor
 from simulator.faults import Answer, Faults
+from simulator.kore import api as kore
 from simulator.world import World
 
 if TYPE_CHECKING:

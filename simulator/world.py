@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from simulator import avaamo_records, kore_records
-from simulator.avaamo_records import LATE
+from simulator.avaamo import records as avaamo_records
+from simulator.avaamo.records import LATE
+from simulator.avaamo.usage import daily_usage
 from simulator.draws import dice
+from simulator.kore import records as kore_records
 from simulator.timeline import (
     DAY,
     SECOND,
@@ -21,10 +23,9 @@ from simulator.timeline import (
     Stream,
     draw_day,
 )
-from simulator.usage import daily_usage
 
 if TYPE_CHECKING:
-    from simulator.kore_records import Life, State, Version
+    from simulator.kore.records import Life, State, Version
 
 _INTENT_WEIGHTS = (40, 20, 10, 8, 3, 3, 6, 10)
 _CONTAINMENT_WEIGHTS = (50, 30, 20)
@@ -174,7 +175,7 @@ class World:
             utc_offset: Seconds east of UTC of the days of ``avaamo_usage``.
         """
         if stream == "avaamo_usage":
-            return daily_usage(self, bot, start, end, utc_offset)
+            return daily_usage(self.rows, bot, start, end, utc_offset)
         first, last = _milliseconds(start), _milliseconds(end) - 1
         return [self.record(row) for row in self.rows(stream, bot, first, last)]
 

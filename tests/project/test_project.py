@@ -76,7 +76,7 @@ def texts_of_the_code() -> frozenset[str]:
     """Every text in the tap, and in what stands for the vendors."""
     files = [
         *docs.ROOT.glob("tap_botsessions/**/*.py"),
-        *docs.ROOT.glob("simulator/*.py"),
+        *docs.ROOT.glob("simulator/**/*.py"),
     ]
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     return frozenset(

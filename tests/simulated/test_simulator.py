@@ -20,6 +20,7 @@ import requests
 import urllib3
 
 from simulator import App, Assumptions, Faults, Limits, Rule, Simulator, World
+from simulator.avaamo.usage import numbers, slice_borders
 from simulator.faults import (
     bad_json,
     cut,
@@ -33,7 +34,6 @@ from simulator.faults import (
     status,
     wrong_total,
 )
-from simulator.usage import numbers, slice_borders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from simulator.exchange import Call, RefusalError, Reply
-from simulator.kore_filters import Filters, RowList, matching
-from simulator.kore_records import ID_LAG
+from simulator.kore.filters import Filters, RowList, matching
+from simulator.kore.records import ID_LAG
 from simulator.timeline import DAY, SECOND, Row
 
 if TYPE_CHECKING:

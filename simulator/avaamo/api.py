@@ -14,10 +14,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from simulator.avaamo.usage import usage
 from simulator.draws import dice
 from simulator.exchange import Call, RefusalError, Reply
 from simulator.timeline import SECOND, Stream
-from simulator.usage import usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,7 @@ def _usage(call: Call, world: World, agent: str) -> Reply:
     end = _midnight(last + timedelta(days=1), last_zone) - 1
     if end < start:
         raise RefusalError(422, _REVERSED)
-    return Reply(200, usage(world, agent, start, end))
+    return Reply(200, usage(world.rows, agent, start, end))
 
 
 def _date(call: Call, name: str, zone: tzinfo, default: date) -> tuple[date, tzinfo]:

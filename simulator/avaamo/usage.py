@@ -7,24 +7,28 @@ from datetime import timedelta, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from simulator.avaamo_records import INTENT_TYPES
+from simulator.avaamo.records import INTENT_TYPES
 from simulator.timeline import DAY, SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from simulator.world import World
+    from simulator.timeline import Rows, Stream
+
+    Lookup = Callable[[Stream, str, int, int], Rows]
+    """Returns the rows of a stream and a bot, of a window in epoch milliseconds."""
 
 SLICES = 9
 _UNHANDLED = INTENT_TYPES.index("UNHANDLED::INTENT")
 _AMBIGUOUS = INTENT_TYPES.index("AMBIGUOUS::INTENT")
 
 
-def usage(world: World, agent: str, start: int, end: int) -> dict[str, Any]:
+def usage(rows: Lookup, agent: str, start: int, end: int) -> dict[str, Any]:
     """Return the response for an interval.
 
     Args:
-        world: Where sessions and messages are counted.
+        rows: Where sessions and messages are counted.
         agent: Agent id.
         start: First second of the first day, in epoch seconds.
         end: Last second of the last day; what happens within it counts.
@@ -34,24 +38,24 @@ def usage(world: World, agent: str, start: int, end: int) -> dict[str, Any]:
     # previous interval begins a second late (sample of the page).
     previous = start - (end - start)
     return {
-        "aggregate_stats": _stats(world, agent, start, end, until=end + 1),
-        "previous_interval_stats": _stats(world, agent, previous, start, until=start),
+        "aggregate_stats": _stats(rows, agent, start, end, until=end + 1),
+        "previous_interval_stats": _stats(rows, agent, previous, start, until=start),
         "stats": [
-            _stats(world, agent, low, high, until=high if high < end else end + 1)
+            _stats(rows, agent, low, high, until=high if high < end else end + 1)
             for low, high in pairwise(borders)
         ],
     }
 
 
 def daily_usage(
-    world: World, agent: str, start: datetime, end: datetime, utc_offset: int
+    rows: Lookup, agent: str, start: datetime, end: datetime, utc_offset: int
 ) -> list[dict[str, Any]]:
     """Return the responses for each day that begins before `end`."""
     zone = timezone(timedelta(seconds=utc_offset))
     first = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     day = DAY // SECOND
     return [
-        usage(world, agent, midnight, midnight + day - 1)
+        usage(rows, agent, midnight, midnight + day - 1)
         for midnight in range(int(first.timestamp()), int(end.timestamp()), day)
     ]
 
@@ -63,12 +67,12 @@ def slice_borders(start: int, end: int) -> list[float]:
 
 
 def _stats(
-    world: World, agent: str, start: float, end: float, *, until: float
+    rows: Lookup, agent: str, start: float, end: float, *, until: float
 ) -> dict[str, Any]:
     """Count what happened from `start` up to but without `until`."""
     first, last = _first_at(start), _first_at(until) - 1
-    sessions = world.rows("avaamo_sessions", agent, first, last)
-    kinds = world.rows("avaamo_messages", agent, first, last).kinds()
+    sessions = rows("avaamo_sessions", agent, first, last)
+    kinds = rows("avaamo_messages", agent, first, last).kinds()
     ambiguous = kinds[_AMBIGUOUS]
     return {
         "start_time": start,

@@ -1,0 +1,1 @@
+"""Avaamo: its analytics API, and the records that it serves."""

@@ -1,0 +1,1 @@
+"""Kore.ai: its getSessions, and the records that it serves."""
