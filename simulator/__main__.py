@@ -11,8 +11,8 @@ from typing import get_args
 
 from simulator.control import summary
 from simulator.faults import Faults
-from simulator.kore.records import Version
 from simulator.limits import Limits
+from simulator.parameters import Version
 from simulator.server import Simulator
 from simulator.world import World
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -22,7 +22,6 @@ from aiohttp import web
 from simulator.assumptions import Assumptions
 from simulator.exchange import Reply
 from simulator.faults import DATA_EFFECTS, Rule
-from simulator.timeline import Stream
 
 if TYPE_CHECKING:
     from simulator.exchange import Call
@@ -129,7 +128,7 @@ class _Control:
         query = request.query
         try:
             truth = self._simulator.world.truth(
-                msgspec.convert(query["stream"], Stream | Literal["avaamo_usage"]),
+                query["stream"],
                 query["bot"],
                 datetime.fromisoformat(query["from"]),
                 datetime.fromisoformat(query["to"]),

@@ -11,19 +11,20 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from random import Random
-
-Stream = Literal["avaamo_sessions", "avaamo_messages", "kore_sessions"]
 
 SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 """Spans in milliseconds, the unit of all times inside the simulator."""
+
+LATE = 1 << 40
+"""Rows put in by hand are numbered from here."""
 
 LONGEST_DELAY = 6 * HOUR
 """How late the latest of the late records appears."""
@@ -40,7 +41,7 @@ class Row(NamedTuple):
         kind: Index into the stream's kinds (intent or containment type).
     """
 
-    stream: Stream
+    stream: str
     bot: str
     at: int
     number: int
@@ -142,7 +143,7 @@ class Rows:
     """The rows of a bot's window, ascending by time, built on access."""
 
     def __init__(
-        self, stream: Stream, bot: str, spans: Sequence[tuple[Day, int, int]]
+        self, stream: str, bot: str, spans: Sequence[tuple[Day, int, int]]
     ) -> None:
         """Cover of each day the rows from a start to a stop."""
         self._stream = stream

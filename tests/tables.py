@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.truth import iso, key_of
+from simulator.emitted import instant
+from tests.truth import key_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -128,7 +129,7 @@ def written(value: object) -> object:
     """A value as a record has it, for columns whose instants are in UTC."""
     match value:
         case datetime():
-            return iso(value.replace(tzinfo=UTC).timestamp())
+            return instant(value.replace(tzinfo=UTC).timestamp())
         case date():
             return value.isoformat()
         case Decimal():

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from simulator.avaamo.usage import usage
 from simulator.draws import dice
 from simulator.exchange import Call, RefusalError, Reply
-from simulator.timeline import SECOND, Stream
+from simulator.streams import LISTS
+from simulator.timeline import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +32,10 @@ DEFAULT_DAYS = 3
 UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 """How many of a unit are a second."""
 
-STREAMS: dict[str, Stream] = {
-    "sessions": "avaamo_sessions",
-    "messages": "avaamo_messages",
+_STREAMS = {
+    stream.endpoint: stream.name
+    for stream in LISTS.values()
+    if stream.vendor == "avaamo"
 }
 
 # Defaults of usage.json fall on midnights of US Pacific time, whatever the
@@ -53,7 +55,7 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     agent = _authorized_agent(call, world)
     if call.endpoint == "usage":
         return _usage(call, world, agent)
-    if call.endpoint in STREAMS:
+    if call.endpoint in _STREAMS:
         return _page(call, world, options, agent)
     raise RefusalError(404, {"error": "Not Found"})
 
@@ -73,7 +75,7 @@ def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
     per_page = _per_page(call, options)
     page = _integer(call, "page", 1)
     window = options.window(*_window(call, world, options))
-    rows = world.rows(STREAMS[call.endpoint], agent, *window)
+    rows = world.rows(_STREAMS[call.endpoint], agent, *window)
     skip = (page - 1) * per_page
     places = _places(options, len(rows), skip, per_page, key=(agent, *window))
     body = {

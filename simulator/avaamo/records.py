@@ -1,4 +1,4 @@
-"""Avaamo's sessions and messages, in the vendor's shape.
+"""Avaamo's sessions and messages: as it lists them, and as a tap must emit them.
 
 Sources: the pages "User sessions" and "Messages". The noise in names and numbers
 is that of the vendor's other samples: integers as names, missing names and ids,
@@ -11,10 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.draws import dice, uuid
-from simulator.timeline import SECOND, Row
+from simulator.emitted import instant, storable, string
+from simulator.timeline import LATE, SECOND, Row, Shape, draw_day
 
 if TYPE_CHECKING:
     from random import Random
+
+    from simulator.parameters import Parameters
+    from simulator.timeline import Day
 
 INTENT_TYPES = (
     "INLINE::INTENT",
@@ -28,12 +32,10 @@ INTENT_TYPES = (
 )
 """Avaamo's kinds of messages."""
 
-LATE = 1 << 40
-"""Rows put in by hand are numbered from here."""
-
 USERS = 997
 """Users of a bot; a prime, so that rows of one instant have different users."""
 
+_INTENT_WEIGHTS = (40, 20, 10, 8, 3, 3, 6, 10)
 _NAMES = ("David", "Ana", "Zoë", "Łukasz", "O'Neil", "李娜")
 _CONTENTS = (
     "",
@@ -66,8 +68,25 @@ def _user(seed: int, bot: str, number: int) -> User:
     return User(random.choice(_NAMES), random.choice(["Miller", None]), layer_id)
 
 
-def session(seed: int, row: Row) -> dict[str, Any]:
+def draw_sessions(parameters: Parameters, agent: str, day: int) -> Day:
+    """Return the sessions of an agent's day, counted from the epoch."""
+    random = dice(parameters.seed, "avaamo_sessions", agent, day)
+    count = int(parameters.sessions_of(agent) + random.random())
+    shape = Shape((1,), parameters.late_fraction, parameters.equal_sessions)
+    return draw_day(random, day, count, shape)
+
+
+def draw_messages(parameters: Parameters, agent: str, day: int) -> Day:
+    """Return the messages of an agent's day, counted from the epoch."""
+    random = dice(parameters.seed, "avaamo_messages", agent, day)
+    rate = parameters.sessions_of(agent) * parameters.messages_per_session
+    shape = Shape(_INTENT_WEIGHTS, parameters.late_fraction)
+    return draw_day(random, day, int(rate + random.random()), shape)
+
+
+def session(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a session as sessions.json lists it."""
+    seed = parameters.seed
     random = _dice(seed, row)
     user = _user(seed, row.bot, _user_number(row.number))
     last_name = {} if user.last_name is None else {"last_name": user.last_name}
@@ -87,26 +106,48 @@ def _user_number(number: int) -> int:
     return number if number >= LATE else number * 379 % USERS
 
 
-def message(seed: int, row: Row, *, hostile: bool) -> dict[str, Any]:
-    """Return a message as messages.json lists it.
-
-    Args:
-        seed: Seed of the world.
-        row: The message's place.
-        hostile: Put NUL and lone surrogates into some contents.
-    """
+def message(parameters: Parameters, row: Row) -> dict[str, Any]:
+    """Return a message as messages.json lists it."""
+    seed = parameters.seed
     random = _dice(seed, row)
+    contents = _CONTENTS + _HOSTILE if parameters.hostile_text else _CONTENTS
     user = _user(seed, row.bot, random.randrange(USERS))
     layer_id = {} if random.randrange(20) == 0 else {"layer_id": user.layer_id}
     return {
         "message_uuid": uuid(random),
         "score": random.choice((0, 1, 1.0)),
-        "content": random.choice(_CONTENTS + _HOSTILE if hostile else _CONTENTS),
+        "content": random.choice(contents),
         "intent_type": INTENT_TYPES[row.kind],
         "channel_name": random.choice(("web", "msteams", "ivr")),
         "created_at": _created_at(random, row.at),
         "user": {"first_name": user.first_name, **layer_id},
         "intent_name": random.choice(("custom code", "order status", "opening hours")),
+    }
+
+
+def emitted_session(agent: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a session as a tap must emit it."""
+    return {
+        "agent_id": agent,
+        "layer_id": raw["layer_id"],
+        "created_at": instant(raw["created_at"]),
+        "timetoken": raw["created_at"],
+        "first_name": string(raw["first_name"]),
+        "last_name": string(raw.get("last_name")),
+        "additional_fields": None,
+    }
+
+
+def emitted_message(agent: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as a tap must emit it."""
+    return {
+        **raw,
+        "agent_id": agent,
+        "created_at": instant(raw["created_at"]),
+        "timetoken": raw["created_at"],
+        "content": storable(raw["content"]),
+        "user": {name: str(value) for name, value in raw["user"].items()},
+        "additional_fields": None,
     }
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from simulator.avaamo.records import INTENT_TYPES
+from simulator.emitted import instant
 from simulator.timeline import DAY, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    from simulator.timeline import Rows, Stream
+    from simulator.timeline import Rows
 
-    Lookup = Callable[[Stream, str, int, int], Rows]
+    Lookup = Callable[[str, str, int, int], Rows]
     """Returns the rows of a stream and a bot, of a window in epoch milliseconds."""
 
 SLICES = 9
@@ -58,6 +58,29 @@ def daily_usage(
         usage(rows, agent, midnight, midnight + day - 1)
         for midnight in range(int(first.timestamp()), int(end.timestamp()), day)
     ]
+
+
+def emitted_usage(agent: str, raw: dict[str, Any], utc_offset: int) -> dict[str, Any]:
+    """Return a day's record as a tap must emit it.
+
+    Args:
+        agent: Agent id.
+        raw: The response for that day.
+        utc_offset: Seconds east of UTC at which the day begins.
+    """
+    figures = raw["aggregate_stats"]
+    zone = timezone(timedelta(seconds=utc_offset))
+    return {
+        **figures,
+        "agent_id": agent,
+        "date": datetime.fromtimestamp(figures["start_time"], zone).date().isoformat(),
+        "utc_offset": utc_offset,
+        "start_time": instant(figures["start_time"]),
+        "end_time": instant(figures["end_time"]),
+        "previous_interval_stats": raw["previous_interval_stats"],
+        "stats": raw["stats"],
+        "additional_fields": None,
+    }
 
 
 def slice_borders(start: int, end: int) -> list[float]:

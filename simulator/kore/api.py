@@ -17,7 +17,7 @@ import jwt
 
 from simulator.exchange import Call, RefusalError, Reply
 from simulator.kore.filters import Filters, RowList, matching
-from simulator.kore.records import ID_LAG
+from simulator.kore.records import ID_LAG, life
 from simulator.timeline import DAY, SECOND, Row
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _find(session_id: str, world: World, bots: Sequence[str]) -> Row | None:
         row
         for bot in bots
         for row in world.rows("kore_sessions", bot, around - ID_LAG, around + SECOND)
-        if world.life(row).session_id == session_id
+        if life(world, row).session_id == session_id
     )
     return next(rows, None)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simulator.kore import records
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,12 +66,12 @@ def _filtered(
 
 
 def _matches(row: Row, world: World, filters: Filters) -> bool:
-    state = world.state(row)
+    state = records.state(world, row)
     session_type = "interactive" if state.interactive else "non-interactive"
     return (
         filters.containment_type in {None, state.containment_type}
         and filters.session_type in {None, session_type}
-        and filters.user_id in {None, world.life(row).user_id}
+        and filters.user_id in {None, records.life(world, row).user_id}
         and all(_has_tag(world.record(row), *tag) for tag in filters.tags)
     )
 

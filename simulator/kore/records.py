@@ -1,4 +1,4 @@
-"""Kore's sessions, in the shapes of its API versions.
+"""Kore's sessions: in the shapes of its API versions, and as a tap must emit them.
 
 Sources: the page "Sessions History" (API v10.1.3), the older "Get Sessions" (v7),
 and what live responses of 2025 add. That an active session is served as
@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from simulator.draws import dice, uuid
-from simulator.timeline import DAY, HOUR, MINUTE, SECOND, Row
+from simulator.timeline import DAY, HOUR, MINUTE, SECOND, Row, Shape, draw_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Version = Literal["v7", "v8", "v9", "v10", "2025", "mixed"]
+    from simulator.parameters import Parameters, Version
+    from simulator.timeline import Day
 
 CONTAINMENT_TYPES = ("selfService", "dropOff", "agent")
 """The kinds of closed sessions."""
+
+_CONTAINMENT_WEIGHTS = (50, 30, 20)
 
 USERS = 997
 """Users of a bot."""
@@ -69,15 +72,21 @@ class State(NamedTuple):
     tasks: int
 
 
-@lru_cache(maxsize=65536)
-def life(seed: int, row: Row, open_fraction: float) -> Life:
-    """Return what becomes of a session.
+def draw_sessions(parameters: Parameters, bot: str, day: int) -> Day:
+    """Return the sessions of a bot's day, counted from the epoch."""
+    random = dice(parameters.seed, "kore_sessions", bot, day)
+    count = int(parameters.sessions_of(bot) + random.random())
+    shape = Shape(_CONTAINMENT_WEIGHTS, parameters.late_fraction)
+    return draw_day(random, day, count, shape)
 
-    Args:
-        seed: Seed of the world.
-        row: The session's place.
-        open_fraction: Share of sessions that stay open for days.
-    """
+
+def life(parameters: Parameters, row: Row) -> Life:
+    """Return what becomes of a session."""
+    return _life(parameters.seed, row, parameters.open_fraction)
+
+
+@lru_cache(maxsize=65536)
+def _life(seed: int, row: Row, open_fraction: float) -> Life:
     random = dice(seed, row.stream, row.bot, row.at, row.number)
     lag = random.choice((0, 0, 0, random.randrange(ID_LAG)))
     length = int(random.expovariate(1 / (4 * MINUTE))) % HOUR + 1
@@ -98,25 +107,32 @@ def _user_id(seed: int, bot: str, number: int) -> str:
     return f"u-{uuid(dice(seed, bot, 'user', number))}"
 
 
-def state(row: Row, life: Life, now: int) -> State:
-    """Return a session as it stands at `now`, in epoch milliseconds.
+def state(parameters: Parameters, row: Row) -> State:
+    """Return a session as it stands by the clock.
 
     Until it closes, it is served as selfService with what happened so far.
     """
-    closed = now >= row.at + life.length + INACTIVITY
-    progress = min(1.0, max(0, now - row.at) / life.length)
+    whole, now = life(parameters, row), parameters.clock
+    closed = now >= row.at + whole.length + INACTIVITY
+    progress = min(1.0, max(0, now - row.at) / whole.length)
     return State(
-        end=row.at + int(life.length * progress),
+        end=row.at + int(whole.length * progress),
         closed=closed,
-        interactive=progress >= life.first_user_message,
+        interactive=progress >= whole.first_user_message,
         containment_type=CONTAINMENT_TYPES[row.kind] if closed else "selfService",
-        messages=max(1, int(life.messages * progress)),
-        tasks=int(life.tasks * progress),
+        messages=max(1, int(whole.messages * progress)),
+        tasks=int(whole.tasks * progress),
     )
 
 
-def session(row: Row, life: Life, state: State, version: Version) -> dict[str, Any]:
-    """Return a session as getSessions of that API version lists it."""
+def session(parameters: Parameters, row: Row) -> dict[str, Any]:
+    """Return a session as getSessions lists it now, in the API version that is set."""
+    return _session(
+        row, life(parameters, row), state(parameters, row), parameters.kore_version
+    )
+
+
+def _session(row: Row, life: Life, state: State, version: Version) -> dict[str, Any]:
     if version == "mixed":
         version = _pick(("v7", "v8", "v9", "v10", "2025"), life.look // 101)
     new = version == "2025"
@@ -162,6 +178,38 @@ def _tags(life: Life, state: State, *, new: bool) -> dict[str, Any]:
         "sessionTags": [{"value": "yes", "name": "solved"}] if state.closed else [],
     }
     return tags | {"altText": []} if new else tags
+
+
+_COLUMNS = {
+    "sessionId": "session_id",
+    "channel": "channel",
+    "userId": "user_id",
+    "start_time": "start_time",
+    "end_time": "end_time",
+    "session_lang": "session_lang",
+    "sessionType": "session_type",
+    "containmentType": "containment_type",
+    "sessionStatus": "session_status",
+    "isDeveloper": "is_developer",
+    "tags": "tags",
+    "noOfMessagesExchanged": "no_of_messages_exchanged",
+    "noOfTasksExecuted": "no_of_tasks_executed",
+}
+
+
+def emitted_session(bot: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a session as a tap must emit it."""
+    languages = raw["session_lang"]
+    developer = raw.get("isDeveloper")
+    return {
+        **{column: raw.get(name) for name, column in _COLUMNS.items()},
+        "bot_id": bot,
+        "start_time": raw["start_time"].replace(".000Z", "Z"),
+        "end_time": raw["end_time"].replace(".000Z", "Z"),
+        "session_lang": [languages] if isinstance(languages, str) else languages,
+        "is_developer": None if developer is None else bool(developer),
+        "additional_fields": None,
+    }
 
 
 def _pick(values: Sequence[_T], look: int) -> _T:

@@ -133,12 +133,12 @@ def _budget(random: Random) -> int:
 
 def _bounds(random: Random) -> dict[str, int]:
     return {
-        "reader.ROWS": random.choice((3000, 3000, 40, 9)),
-        "ahead.ROWS_AHEAD": random.choice((6000, 6000, 60, 1)),
-        "open_sessions.MOST": random.choice((2000, 2000, 2000, 3)),
-        "kore.IDS_PER_REQUEST": random.choice((50, 50, 2)),
-        "stream._ROWS_AT_A_TIME": random.choice((500, 7, 1)),
-        "output._PIECE": random.choice((1 << 16, 1 << 16, 2000, 1)),
+        "engine.reader.ROWS": random.choice((3000, 3000, 40, 9)),
+        "engine.scheduler.ROWS_AHEAD": random.choice((6000, 6000, 60, 1)),
+        "vendors.kore.open_sessions.MOST": random.choice((2000, 2000, 2000, 3)),
+        "vendors.kore.streams.IDS_PER_REQUEST": random.choice((50, 50, 2)),
+        "singer.stream._ROWS_AT_A_TIME": random.choice((500, 7, 1)),
+        "singer.writer._PIECE": random.choice((1 << 16, 1 << 16, 2000, 1)),
     }
 
 

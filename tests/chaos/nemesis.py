@@ -19,22 +19,14 @@ from simulator.faults import (
     trickle,
     wrong_total,
 )
+from simulator.streams import STREAMS
 from tests.chaos.quick import MINUTE
 
 if TYPE_CHECKING:
-    from simulator.exchange import Vendor
     from simulator.faults import Effect
 
 ChangeKind = Literal["late", "gone", "clock"]
 EndingKind = Literal["SIGTERM", "SIGINT", "SIGKILL", "pipe"]
-
-ENDPOINTS: dict[str, tuple[Vendor, str]] = {
-    "avaamo_sessions": ("avaamo", "sessions"),
-    "avaamo_messages": ("avaamo", "messages"),
-    "avaamo_usage": ("avaamo", "usage"),
-    "kore_sessions": ("kore", "getSessions"),
-}
-"""The vendor and the endpoint of each stream."""
 
 _JWT = "eyJhbGciOiJIUzI1NiJ9.eyJhcHBJZCI6ImNzLXNpbXVsYXRlZCJ9.c2lnbmF0dXJlLW9mLWl0"
 _SECRETS = f"{World.avaamo_token} {World.app.client_secret} {_JWT}"
@@ -122,11 +114,11 @@ class Fault:
 
     def rule(self) -> Rule:
         """What has the simulator do it."""
-        vendor, endpoint = ENDPOINTS[self.stream] if self.stream else (None, None)
+        stream = STREAMS[self.stream] if self.stream else None
         return Rule(
             _EFFECTS[self.kind],
-            vendor=vendor,
-            endpoint=endpoint,
+            vendor=stream.vendor if stream else None,
+            endpoint=stream.endpoint if stream else None,
             bot=self.bot,
             after=self.after,
             times=self.times,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from simulator.streams import DAILY
 from tests.chaos.history import bot_of_key
 from tests.chaos.truth import (
     Bookmarks,
@@ -48,7 +49,7 @@ class Owed:
         if bot in self._since and self.plan.follows:
             oldest = self.run.end - self.plan.follows_for
             start = min(start, max(self._since[bot], oldest))
-        if bot[0] == "avaamo_usage":
+        if bot[0] in DAILY:
             return midnight(self.plan, start.astimezone(zone(self.plan)).date())
         return start
 
@@ -94,7 +95,7 @@ class Owed:
         if self.plan.settings["kore_api"] == "account" or self.plan.filters:
             return
         for page in self.run.pages:
-            if page.total <= self.plan.bounds["reader.ROWS"]:
+            if page.total <= self.plan.bounds["engine.reader.ROWS"]:
                 yield from self._gone(page)
 
     def _gone(self, page: Page) -> Iterator[Key]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from simulator.streams import STREAMS
 from tests.chaos.nemesis import Weather
 
 if TYPE_CHECKING:
@@ -86,10 +87,12 @@ class Plan:
     @property
     def bots(self) -> dict[str, list[str]]:
         """The bots of each stream that is read."""
-        agents, bots = list(self.world["agents"]), list(self.world["bots"])
-        avaamo = ("avaamo_sessions", "avaamo_messages", "avaamo_usage")
-        found = dict.fromkeys(avaamo, agents) if "avaamo" in self.vendors else {}
-        return found | ({"kore_sessions": bots} if "kore" in self.vendors else {})
+        bots = {"avaamo": self.world["agents"], "kore": self.world["bots"]}
+        return {
+            name: list(bots[stream.vendor])
+            for name, stream in STREAMS.items()
+            if stream.is_selected and stream.vendor in self.vendors
+        }
 
     @property
     def all_bots(self) -> list[tuple[str, str]]:
@@ -129,7 +132,7 @@ class Plan:
     @property
     def follows_few(self) -> bool:
         """Whether some may be too many, so that their time is read again instead."""
-        return self.bounds["open_sessions.MOST"] < FEW
+        return self.bounds["vendors.kore.open_sessions.MOST"] < FEW
 
     @property
     def filters(self) -> bool:

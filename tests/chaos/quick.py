@@ -73,17 +73,17 @@ class Clock(NamedTuple):
 def quick(start: Start) -> Iterator[None]:
     """Make the waits of this process short, and move the bounds."""
     moved: dict[str, Any] = {
-        "ahead.time": Clock(SPEED),
-        "ahead._TICK": 0.005,
-        "budget.time": Clock(SPEED),
-        "kore.time": Clock(ahead=start.ahead),
+        "engine.scheduler.time": Clock(SPEED),
+        "engine.scheduler._TICK": 0.005,
+        "engine.pacing.time": Clock(SPEED),
+        "vendors.kore.streams.time": Clock(ahead=start.ahead),
         **start.bounds,
     }
     with ExitStack() as stack:
         for name, value in moved.items():
             stack.enter_context(patch(f"tap_botsessions.{name}", value))
         defaults = "tap_botsessions.engine.reader.take.__defaults__"
-        stack.enter_context(patch(defaults, (start.bounds["reader.ROWS"],)))
+        stack.enter_context(patch(defaults, (start.bounds["engine.reader.ROWS"],)))
         yield
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from tests.truth import Keyed, key_of, made
+from simulator.streams import DAILY, STREAMS
+from tests.truth import Keyed, key_of
 
 if TYPE_CHECKING:
     from simulator import World
-    from simulator.timeline import Stream
     from tests.chaos.plan import Plan
-    from tests.truth import Name
 
 Truth = dict[str, Keyed]
 """Records by stream and key."""
@@ -25,9 +24,7 @@ def truth(plan: Plan, world: World, end: datetime) -> Truth:
         records = [
             shaped(plan, stream, bot, raw)
             for bot in bots
-            for raw in world.truth(
-                cast("Name", stream), bot, plan.start, end, utc_offset=offset
-            )
+            for raw in world.truth(stream, bot, plan.start, end, utc_offset=offset)
         ]
         found[stream] = {key_of(stream, record): record for record in records}
     return found
@@ -54,17 +51,10 @@ def shaped(plan: Plan, stream: str, bot: str, raw: dict[str, Any]) -> dict[str, 
     """The record that a vendor's one makes."""
     extra = plan.options["extra_fields"]
     raw = {name: raw[name] for name in raw if name not in extra}
-    record = made(stream, bot, raw)
-    if stream == "avaamo_usage":
-        record["utc_offset"] = plan.settings["avaamo_utc_offset"]
-        record["date"] = _day(plan, raw["aggregate_stats"]["start_time"]).isoformat()
-    elif extra:
+    record = STREAMS[stream].expected(bot, raw, plan.settings["avaamo_utc_offset"])
+    if extra and stream not in DAILY:
         record["additional_fields"] = extra
     return record
-
-
-def _day(plan: Plan, seconds: float) -> date:
-    return datetime.fromtimestamp(seconds, zone(plan)).date()
 
 
 def zone(plan: Plan) -> timezone:
@@ -74,21 +64,12 @@ def zone(plan: Plan) -> timezone:
 
 def time_of(stream: str, record: dict[str, Any]) -> datetime:
     """A record's place in the history of its bot."""
-    name = "created_at" if stream.startswith("avaamo_") else "start_time"
-    if stream == "avaamo_usage":
-        name = "start_time"
-    return datetime.fromisoformat(record[name])
-
-
-def stream_of(name: str) -> Stream:
-    """A stream that is a list, for the world."""
-    return cast("Stream", name)
+    return datetime.fromisoformat(record[STREAMS[stream].time])
 
 
 def bot_of(stream: str, record: dict[str, Any]) -> str:
     """The bot that a record is of."""
-    name = "agent_id" if stream.startswith("avaamo_") else "bot_id"
-    return str(record[name])
+    return str(record[STREAMS[stream].bot_key])
 
 
 Bookmarks = dict[tuple[str, str], datetime]
@@ -108,11 +89,13 @@ def bookmarks(plan: Plan, state: dict[str, Any] | None) -> Bookmarks:
 
 
 def _instant(plan: Plan, stream: str, value: Any) -> datetime:
-    if stream == "avaamo_usage":
-        return midnight(plan, date.fromisoformat(value))
-    if stream == "kore_sessions":
-        return datetime.fromisoformat(value)
-    return datetime.fromtimestamp(value, UTC)
+    match STREAMS[stream].bookmark:
+        case "date":
+            return midnight(plan, date.fromisoformat(value))
+        case "date-time":
+            return datetime.fromisoformat(value)
+        case "seconds":
+            return datetime.fromtimestamp(value, UTC)
 
 
 def midnight(plan: Plan, day: date) -> datetime:
@@ -122,8 +105,10 @@ def midnight(plan: Plan, day: date) -> datetime:
 
 def bookmark_at(plan: Plan, stream: str, end: datetime) -> datetime:
     """The bookmark of a bot that has been read up to an instant."""
-    if stream == "avaamo_usage":
-        return midnight(plan, end.astimezone(zone(plan)).date())
-    if stream == "kore_sessions":
-        return end
-    return end.replace(microsecond=0)
+    match STREAMS[stream].bookmark:
+        case "date":
+            return midnight(plan, end.astimezone(zone(plan)).date())
+        case "date-time":
+            return end
+        case "seconds":
+            return end.replace(microsecond=0)

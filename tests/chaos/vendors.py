@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import Rule
 from simulator.faults import hook
+from simulator.streams import DAILY, LISTS, STREAMS, served_by
 from tap_botsessions.engine.windows import Window
 from tests.chaos.history import Page, Run, bot_of_key, keyed
-from tests.chaos.nemesis import ENDPOINTS
 from tests.chaos.plan import MARGIN, START, Plan, Step
-from tests.chaos.truth import kinds, shaped, stream_of, time_of, truth
+from tests.chaos.truth import kinds, shaped, time_of, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.chaos.history import Key, Record
     from tests.chaos.nemesis import Change
     from tests.chaos.truth import Kinds, Truth
-
-_STREAMS = {endpoint: stream for stream, endpoint in ENDPOINTS.items()}
 
 
 @dataclass
@@ -96,7 +94,7 @@ class Vendors:
 
     def _served(self, call: Call, reply: Reply) -> bool:
         """Put down what is sent, and tell whether it is a part of a list."""
-        run, stream = self.run, _STREAMS[call.vendor, call.endpoint]
+        run, stream = self.run, served_by(call.vendor, call.endpoint).name
         run.asked[stream, call.bot or ""] += 1
         records = keyed(self._records(stream, call, reply))
         for key, record in records:
@@ -143,7 +141,7 @@ class Vendors:
         stream, bot = bot_of_key(key)
         at = time_of(stream, record)
         try:
-            raw = self.simulator.world.remove(stream_of(stream), bot, at)
+            raw = self.simulator.world.remove(stream, bot, at)
         except KeyError:
             return  # it has left before
         [(gone, _)] = keyed([(stream, shaped(self.plan, stream, bot, raw))])
@@ -158,21 +156,19 @@ class Vendors:
             near = timedelta(seconds=random.uniform(-300, 300))
             at = max(at, time_of(stream, record) + near)
         else:
-            stream = random.choice(
-                [name for name in self.plan.bots if "usage" not in name]
-            )
+            stream = random.choice([name for name in self.plan.bots if name in LISTS])
             bot = random.choice(self.plan.bots[stream])
         at = max(min(at, self.run.now - timedelta(seconds=1)), START)
-        self.simulator.world.add_late(stream_of(stream), bot, at)
+        self.simulator.world.add_late(stream, bot, at)
         self.run.tell(f"{stream} {bot} has a late record of {at:%F %T.%f}")
 
 
 def _window(stream: str, call: Call) -> Window | None:
     """The window that a request for a page of a list asks for."""
-    if stream == "kore_sessions":
+    if STREAMS[stream].vendor == "kore":
         ends = [call.body[name] for name in ("dateFrom", "dateTo") if name in call.body]
         return Window(*map(datetime.fromisoformat, ends)) if ends else None
-    if stream == "avaamo_usage":
+    if stream in DAILY:
         return None
     start, end = call.params["from_timetoken"], call.params["to_timetoken"]
     if len(start) > len("1772323200"):

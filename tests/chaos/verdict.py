@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from simulator.streams import DAILY
 from tests.chaos.truth import time_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Verdict:
 
     def _may_be_stale(self, key: Key, record: Record) -> bool:
         """Whether a record may be other than it is now."""
-        if key[0] == "avaamo_usage":
+        if key[0] in DAILY:
             return bool(self.gone) or not self.plan.owes_late
         # If it is not followed by its id, it is read again where it is still asked for.
         has_left = self.plan.filters and (key in self.untold or self.plan.follows_few)

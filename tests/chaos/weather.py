@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator.streams import STREAMS
 from tests.chaos.nemesis import (
     KORE_REFUSALS,
     REFUSALS,
@@ -77,7 +78,7 @@ def _showers(random: Random, scope: Scope) -> Fault:
     """Draw a fault that befalls a few requests."""
     stream, bot = _somewhere(random, scope)
     kinds = [*REFUSALS, *SILENCES]
-    if stream == "kore_sessions":
+    if stream and STREAMS[stream].vendor == "kore":
         kinds += 3 * [*KORE_REFUSALS]
     kind = random.choice(kinds)
     times = random.randint(1, 2 if kind in SILENCES else 4)
@@ -97,7 +98,7 @@ def _somewhere(random: Random, scope: Scope) -> tuple[str | None, str | None]:
     if random.random() < 0.3:
         return None, None
     stream = random.choice([*scope.bots])
-    is_nameless = scope.is_account and stream == "kore_sessions"
+    is_nameless = scope.is_account and STREAMS[stream].vendor == "kore"
     if is_nameless or random.random() < 0.4:
         return stream, None
     return stream, random.choice(scope.bots[stream])

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from tests.truth import Name
-
 OFFSET = timedelta(hours=5.5)
 """How far east of UTC a day of avaamo_usage begins here."""
 
@@ -104,7 +102,7 @@ def naive(value: str | float) -> datetime:
 
 
 def records(
-    world: World, stream: Name, bots: Iterable[str]
+    world: World, stream: str, bots: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The vendor's records, each with its bot."""
     for bot in bots:

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from subprocess import Popen
 
     from demo.postgres import Server
-    from tests.truth import Name
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 FIRST_RUN = START + timedelta(days=12.6)
@@ -173,7 +172,7 @@ def test_streams_and_fields_that_are_selected_are_all_that_comes(
     )
 
 
-def assert_columns(project: Project, stream: Name, columns: set[str]) -> None:
+def assert_columns(project: Project, stream: str, columns: set[str]) -> None:
     """A table holds the truth in these columns, and has no others."""
     world = project.simulator.world
     truth = expected(world, stream, world.start, end_of(world))
@@ -264,7 +263,7 @@ def test_state_is_read_set_and_cleared(project: Project) -> None:
     project.assert_whole()
 
 
-def missing(project: Project, stream: Name) -> int:
+def missing(project: Project, stream: str) -> int:
     world = project.simulator.world
     with project.connect() as connection:
         found = read_table(connection, stream)

@@ -31,10 +31,11 @@ from typing_extensions import override
 
 from demo.postgres import run_postgres
 from simulator import Simulator, World
+from simulator.emitted import instant
 from tests.conftest import config_for, end_of
 from tests.docs import ROOT
 from tests.readme import blocks
-from tests.truth import STREAMS, assert_same, expected, iso, key_of
+from tests.truth import STREAMS, assert_same, expected, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,7 @@ def plain(value: Any) -> Any:
         case Decimal():
             return float(value)
         case datetime():
-            return iso(value.timestamp())
+            return instant(value.timestamp())
         case date():
             return value.isoformat()
     return value
@@ -309,7 +310,7 @@ def test_pipelinewise_target_postgres_takes_every_record(
 def in_utc(row: dict[str, Any]) -> dict[str, Any]:
     """A row of a database, with its times, which are in UTC, as the tap writes them."""
     times = {
-        name: iso(datetime.fromisoformat(row[name]).replace(tzinfo=UTC).timestamp())
+        name: instant(datetime.fromisoformat(row[name]).replace(tzinfo=UTC).timestamp())
         for name in TIMES & row.keys()
     }
     return row | times

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from simulator import Rule, Simulator, World
+from simulator.emitted import instant
 from simulator.exchange import Call, Reply
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.transport import Request, Transport
@@ -45,7 +46,7 @@ from tests.sound import (
     strict,
     undisturbed,
 )
-from tests.truth import iso, key_of
+from tests.truth import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 
     from simulator.faults import Answer
     from tap_botsessions.singer.stream import Failures
-    from tests.truth import Name
 
 MOST_REQUESTS = 5_000
 """A run that makes more is taken for one that never ends."""
@@ -76,7 +76,7 @@ class Endpoint:
         partition: What the state of the bot holds beforehand.
     """
 
-    stream: Name
+    stream: str
     end: datetime = END
     settings: Mapping[str, Any] = field(default_factory=dict)
     partition: Mapping[str, Any] = field(default_factory=dict)
@@ -270,7 +270,7 @@ def kore_session(number: int, at: float) -> dict[str, Any]:
         "sessionId": f"s-{number}",
         "botId": BOT,
         "userId": EMAIL,
-        "start_time": iso(EPOCH + at),
+        "start_time": instant(EPOCH + at),
         "end_time": "2026-03-01T00:05:00.000Z",
         "session_lang": ["en"],
         "sessionStatus": "active" if number else "closed",

@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
-    from tests.truth import Name
 
 Json = dict[str, Any]
 
@@ -129,7 +128,7 @@ class Workshop:
         path.write_bytes(content)
         return str(path)
 
-    def owed(self, stream: Name, since: datetime) -> set[tuple[str, ...]]:
+    def owed(self, stream: str, since: datetime) -> set[tuple[str, ...]]:
         """The keys of what there is in a stream from an instant on."""
         world = self.simulator.world
         start = min(max(since, world.start), end_of(world))

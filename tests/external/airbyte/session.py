@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from tests.conftest import config_for, end_of
 from tests.external.airbyte.environments import PEERS, PYAIRBYTE, interpreter
-from tests.truth import STREAMS, Keyed, Name, assert_same, expected, key_of
+from tests.truth import STREAMS, Keyed, assert_same, expected, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ class Answer:
     tables: Mapping[str, list[dict[str, Any]]]
     states: Mapping[str, Any]
 
-    def rows(self, stream: Name) -> Keyed:
+    def rows(self, stream: str) -> Keyed:
         """The rows of a stream by their keys, each of which is there once."""
         rows = self.tables.get(stream, [])
         for row in rows:
@@ -150,7 +150,7 @@ class Job:
         for stream in STREAMS:
             assert_same(answer.rows(stream), self.truth(stream))
 
-    def truth(self, stream: Name) -> Keyed:
+    def truth(self, stream: str) -> Keyed:
         """What the table of a stream must hold, as the simulator's clock stands."""
         world = self.simulator.world
         return expected(world, stream, world.start, end_of(world))
