@@ -73,6 +73,15 @@ class Day(NamedTuple):
             array("q", at), array("q", number), array("B", kind), array("q", seen)
         )
 
+    @classmethod
+    def drawn(
+        cls, random: Random, at: Sequence[int], number: Iterable[int], shape: Shape
+    ) -> Day:
+        """Return a day with these times and numbers; all else is drawn."""
+        kind = random.choices(range(len(shape.weights)), shape.weights, k=len(at))
+        seen = [instant + _delay(random, shape.late_fraction) for instant in at]
+        return cls.of(at, number, kind, seen)
+
     def splice(self, start: int, stop: int, rows: Day) -> Day:
         """Return the day with the rows from start to stop replaced."""
         return Day(
@@ -116,9 +125,7 @@ def draw_day(random: Random, day: int, count: int, shape: Shape) -> Day:
     for index in range(1, count):
         if random.random() < shape.equal_fraction:
             at[index], number[index] = at[index - 1], number[index - 1]
-    kind = random.choices(range(len(shape.weights)), shape.weights, k=count)
-    seen = [instant + _delay(random, shape.late_fraction) for instant in at]
-    return Day.of(at, number, kind, seen)
+    return Day.drawn(random, at, number, shape)
 
 
 def _instants(random: Random, count: int) -> list[int]:

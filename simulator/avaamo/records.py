@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.draws import dice, uuid
 from simulator.emitted import instant, storable, string
-from simulator.timeline import LATE, SECOND, Row, Shape, draw_day
+from simulator.timeline import (
+    DAY,
+    HOUR,
+    LATE,
+    SECOND,
+    Day,
+    Row,
+    Shape,
+    draw_day,
+)
 
 if TYPE_CHECKING:
     from random import Random
 
     from simulator.parameters import Parameters
-    from simulator.timeline import Day
 
 INTENT_TYPES = (
     "INLINE::INTENT",
@@ -33,7 +41,7 @@ INTENT_TYPES = (
 """Avaamo's kinds of messages."""
 
 USERS = 997
-"""Users of a bot; a prime, so that rows of one instant have different users."""
+"""Users of a bot; a prime, so that sessions of one instant have different users."""
 
 _INTENT_WEIGHTS = (40, 20, 10, 8, 3, 3, 6, 10)
 _NAMES = ("David", "Ana", "Zoë", "Łukasz", "O'Neil", "李娜")
@@ -77,11 +85,34 @@ def draw_sessions(parameters: Parameters, agent: str, day: int) -> Day:
 
 
 def draw_messages(parameters: Parameters, agent: str, day: int) -> Day:
-    """Return the messages of an agent's day, counted from the epoch."""
+    """Return the messages of an agent's day, counted from the epoch.
+
+    Each is of a user of a session of that day, and follows its beginning within the
+    hour. A message's number modulo `USERS` is its user's.
+    """
+    sessions = draw_sessions(parameters, agent, day)
     random = dice(parameters.seed, "avaamo_messages", agent, day)
-    rate = parameters.sessions_of(agent) * parameters.messages_per_session
+    rate = len(sessions.at) * parameters.messages_per_session
+    count = int(rate + random.random())
+    users = [_user_number(number) for number in sessions.number]
+    places = random.choices(range(len(users)), k=count) if users else []
+    dealt = zip(places, _pauses(random, len(places)), strict=True)
+    last = (day + 1) * DAY - 1
+    rows = sorted(
+        (min(sessions.at[place] + pause, last), index * USERS + users[place])
+        for index, (place, pause) in enumerate(dealt)
+    )
     shape = Shape(_INTENT_WEIGHTS, parameters.late_fraction)
-    return draw_day(random, day, int(rate + random.random()), shape)
+    return Day.drawn(
+        random, [at for at, _ in rows], [number for _, number in rows], shape
+    )
+
+
+def _pauses(random: Random, count: int) -> list[int]:
+    """Return milliseconds from sessions' beginnings to messages, most of them few."""
+    pauses = [int(HOUR * random.random() ** 4) for _ in range(count)]
+    pauses[::2] = [pause - pause % SECOND for pause in pauses[::2]]
+    return pauses
 
 
 def session(parameters: Parameters, row: Row) -> dict[str, Any]:
@@ -111,7 +142,7 @@ def message(parameters: Parameters, row: Row) -> dict[str, Any]:
     seed = parameters.seed
     random = _dice(seed, row)
     contents = _CONTENTS + _HOSTILE if parameters.hostile_text else _CONTENTS
-    user = _user(seed, row.bot, random.randrange(USERS))
+    user = _user(seed, row.bot, row.number % USERS)
     layer_id = {} if random.randrange(20) == 0 else {"layer_id": user.layer_id}
     return {
         "message_uuid": uuid(random),

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -201,6 +201,42 @@ def test_volume_is_per_bot_and_may_be_below_one() -> None:
 
     assert set(per_day) == {0, 1}
     assert world.count("avaamo_sessions", "202", START, END) == 0
+
+
+@pytest.mark.parametrize(
+    ("world", "share"),
+    [
+        (World(), 1),
+        (World(sessions_per_day={"201": 0.4}, messages_per_session=3, days=60), 1),
+        (World(equal_sessions=0.3, sessions_per_day=100), 1),
+        (World(late_fraction=0.3, now=END.timestamp() + 86_400), 1),
+        (World(sessions_per_day=3_000, days=2), 1),
+        # Some sessions began before the world did.
+        (World(start=START + timedelta(hours=14)), 0.99),
+        # Some sessions are not to be seen yet.
+        (World(late_fraction=0.1, now=END.timestamp() - 86_400), 0.95),
+    ],
+    ids=["plain", "sparse", "equal", "late", "busy", "begun midway", "not all seen"],
+)
+def test_messages_belong_to_users_with_a_session(world: World, share: float) -> None:
+    """It is one of the same agent that began within the hour before them."""
+    end = world.start + timedelta(days=world.days)
+    begun: dict[str, list[float]] = defaultdict(list)
+    for session in world.truth("avaamo_sessions", AGENT, world.start, end):
+        begun[session["layer_id"]].append(session["created_at"])
+    messages = world.truth("avaamo_messages", AGENT, world.start, end)
+    named = [message for message in messages if "layer_id" in message["user"]]
+    belonging = [
+        message
+        for message in named
+        if any(
+            0 <= message["created_at"] - at < 3600
+            for at in begun[message["user"]["layer_id"]]
+        )
+    ]
+
+    assert len(named) > 0.9 * len(messages) > 10
+    assert len(belonging) >= share * len(named)
 
 
 def test_large_days_are_cheap() -> None:
@@ -396,11 +432,11 @@ def test_hostile_text_arrives_whole() -> None:
 
 
 def test_the_clock_hides_what_is_later(sim: Simulator) -> None:
-    truth = sim.world.truth("avaamo_messages", AGENT, START, END)
+    truth = sim.world.truth("avaamo_sessions", AGENT, START, END)
     sim.world.now = truth[-1]["created_at"]
-    assert sim.world.truth("avaamo_messages", AGENT, START, END) == truth
+    assert sim.world.truth("avaamo_sessions", AGENT, START, END) == truth
     sim.world.now -= 0.001
-    assert sim.world.truth("avaamo_messages", AGENT, START, END) == truth[:-1]
+    assert sim.world.truth("avaamo_sessions", AGENT, START, END) == truth[:-1]
 
 
 def test_a_late_record_appears_on_a_day_already_served(sim: Simulator) -> None:
