@@ -5,25 +5,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from simulator.streams import LISTS, STREAMS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import date, datetime
+    from datetime import date
     from pathlib import Path
 
-    from demo.truth import Row, Rows, Snapshot
-
-TIMES = {
-    "avaamo_sessions": "created_at",
-    "avaamo_messages": "created_at",
-    "kore_sessions": "start_time",
-}
-"""The column that says when something happened, by the table's name."""
+    from demo.truth import Record, Records, Snapshot
 
 VENDORS = {"Avaamo": "avaamo_sessions", "Kore.ai": "kore_sessions"}
 """The table of each vendor's sessions."""
@@ -81,7 +77,7 @@ def grid(*headings: str) -> Table:
     return Table(*headings, box=None, padding=(0, 2, 0, 0), pad_edge=False)
 
 
-def corrections(first: Rows, second: Rows) -> list[tuple[Row, Row]]:
+def corrections(first: Records, second: Records) -> list[tuple[Record, Record]]:
     """The rows that are not as they were, each as it was and as it is."""
     return [
         (first[key], row)
@@ -106,7 +102,12 @@ def show_days(first: Snapshot, second: Snapshot) -> None:
 def days(snapshot: Snapshot, vendor: str) -> Counter[date]:
     """Count a vendor's sessions by their day."""
     name = VENDORS[vendor]
-    return Counter(row[TIMES[name]].date() for row in snapshot[name].values())
+    return Counter(moment_of(name, row).date() for row in snapshot[name].values())
+
+
+def moment_of(table: str, row: Record) -> datetime:
+    """When something happened that a row is of."""
+    return datetime.fromisoformat(row[STREAMS[table].time])
 
 
 def bar(before: int, after: int, scale: float) -> str:
@@ -141,17 +142,16 @@ What the second sync put right of the time before the first one's end:
             change(old["session_status"], new["session_status"]),
             change(old["containment_type"], new["containment_type"]),
             change(old["no_of_messages_exchanged"], new["no_of_messages_exchanged"]),
-            change(f"{old['end_time']:%H:%M}", f"{new['end_time']:%H:%M}"),
+            change(old["end_time"][11:16], new["end_time"][11:16]),
         )
     console.print(table)
 
 
 def late_rows(first: Snapshot, second: Snapshot, first_sync: datetime) -> int:
     """Count the rows that the first sync would have had, had they been there."""
-    end = first_sync.replace(tzinfo=None)
     return sum(
-        row[column] < end
-        for name, column in TIMES.items()
+        moment_of(name, row) < first_sync
+        for name in second.keys() & LISTS.keys()
         for key, row in second[name].items()
         if key not in first[name]
     )

@@ -4,6 +4,25 @@
 -- The columns are declared, since read_json would guess types from the data: ids that
 -- look like UUIDs would become some, and the fields of nested objects would be merged.
 
+CREATE OR REPLACE TABLE avaamo_messages AS
+SELECT * EXCLUDE (filename, line)
+FROM (
+  SELECT *, row_number() OVER () AS line
+  FROM read_json(
+    'loaded/avaamo_messages-*.jsonl',
+    filename = true,
+    columns = {
+      agent_id: 'VARCHAR', message_uuid: 'VARCHAR', created_at: 'TIMESTAMPTZ',
+      timetoken: 'DOUBLE', content: 'VARCHAR', score: 'DOUBLE', intent_type: 'VARCHAR',
+      intent_name: 'VARCHAR', channel_name: 'VARCHAR', user: 'JSON',
+      additional_fields: 'JSON'
+    }
+  )
+)
+QUALIFY 1 = row_number() OVER (
+  PARTITION BY agent_id, message_uuid ORDER BY filename DESC, line DESC
+);
+
 CREATE OR REPLACE TABLE avaamo_sessions AS
 SELECT * EXCLUDE (filename, line)
 FROM (
@@ -20,25 +39,6 @@ FROM (
 )
 QUALIFY 1 = row_number() OVER (
   PARTITION BY agent_id, layer_id, created_at ORDER BY filename DESC, line DESC
-);
-
-CREATE OR REPLACE TABLE avaamo_messages AS
-SELECT * EXCLUDE (filename, line)
-FROM (
-  SELECT *, row_number() OVER () AS line
-  FROM read_json(
-    'loaded/avaamo_messages-*.jsonl',
-    filename = true,
-    columns = {
-      agent_id: 'VARCHAR', message_uuid: 'VARCHAR', created_at: 'TIMESTAMPTZ',
-      timetoken: 'DOUBLE', content: 'VARCHAR', score: 'DOUBLE',
-      intent_type: 'VARCHAR', intent_name: 'VARCHAR', channel_name: 'VARCHAR',
-      user: 'JSON', additional_fields: 'JSON'
-    }
-  )
-)
-QUALIFY 1 = row_number() OVER (
-  PARTITION BY agent_id, message_uuid ORDER BY filename DESC, line DESC
 );
 
 CREATE OR REPLACE TABLE avaamo_usage AS

@@ -8,15 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import indent
+from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
+from simulator.streams import DAILY, STREAMS
 from tap_botsessions.config.settings import SCHEMA
 from tap_botsessions.engine.personal import KEYWORD
 from tap_botsessions.singer.audit import SyncWindows
 from tap_botsessions.tap import TapBotsessions
 from tests import definitions
 from tests.definitions import types_of
+from tests.schemas import columns, form_of
 
 if TYPE_CHECKING:
     from singer_sdk import Stream
@@ -56,6 +58,33 @@ def default_of(name: str, setting: dict[str, Any]) -> str:
     if "default" in setting:
         return f"`{setting['default']}`"
     return "required" if name in SCHEMA["required"] else ""
+
+
+REQUESTS = {
+    "avaamo": "GET /bots/analytics/{{agent}}/{endpoint}.json",
+    "kore": "POST /api/public/bot/{{bot}}/{endpoint}",
+}
+"""How a stream is asked for, by its vendor."""
+
+
+def streams_table() -> str:
+    """The streams as a Markdown table."""
+    rows = []
+    for stream in STREAMS.values():
+        request = REQUESTS[stream.vendor].format(endpoint=stream.endpoint)
+        cells = (
+            f"`{stream.name}`",
+            f"`{request}`{', a day each' if stream.name in DAILY else ''}",
+            stream.about + ("" if stream.is_selected else "; not read by default"),
+            ", ".join(f"`{key}`" for key in stream.key),
+            f"`{stream.replication_key}`",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    header = [
+        "| stream | request | a row is | key | replication key |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*header, *rows])
 
 
 def fields_table() -> str:
@@ -122,6 +151,87 @@ def column_type(column: dict[str, Any]) -> str:
     return " or ".join(f"*{kind}*" if kind == "null" else kind for kind in types)
 
 
+def loaded_rows() -> str:
+    """The first part of the audit trail's query: when each row that is loaded was."""
+    names = " AS stream", " AS bot", " AS at"
+    selects: list[str] = []
+    for stream in STREAMS.values():
+        values = f"'{stream.name}'", stream.bot_key, stream.time
+        named = map("".join, zip(values, names, strict=True))
+        selects.append(" ".join(("SELECT", ", ".join(named), "FROM", stream.name)))
+        names = "", "", ""  # the first one's names are those of all
+    return indent("\nUNION ALL ".join(selects), "  ")
+
+
+DUCKDB_TYPES = {
+    "string": "VARCHAR",
+    "date-time": "TIMESTAMPTZ",
+    "date": "DATE",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "strings": "VARCHAR[]",
+    "json": "JSON",
+}
+"""The type of a column in DuckDB by its form."""
+
+DUCKDB_HEAD = """\
+-- Tables in DuckDB out of the files of target-jsonl: one row for each key, the last one
+-- that was written. Leave out the streams of a vendor that is not read.
+--
+-- The columns are declared, since read_json would guess types from the data: ids that
+-- look like UUIDs would become some, and the fields of nested objects would be merged.
+"""
+
+DUCKDB_TABLE = """
+CREATE OR REPLACE TABLE {name} AS
+SELECT * EXCLUDE (filename, line)
+FROM (
+  SELECT *, row_number() OVER () AS line
+  FROM read_json(
+    'loaded/{name}-*.jsonl',
+    filename = true,
+    columns = {{
+{columns}
+    }}
+  )
+)
+QUALIFY 1 = row_number() OVER (
+  PARTITION BY {key} ORDER BY filename DESC, line DESC
+);
+"""
+
+
+def duckdb(_: str) -> str:
+    """examples/duckdb.sql: a table for each stream."""
+    return DUCKDB_HEAD + "".join(
+        DUCKDB_TABLE.format(
+            name=stream.name,
+            columns=duckdb_columns(stream.name),
+            key=", ".join(stream.key),
+        )
+        for stream in STREAMS.values()
+    )
+
+
+def duckdb_columns(stream: str) -> str:
+    """The columns of a table in DuckDB, as many in a line as it holds."""
+    # A column and its type are kept in one line.
+    text = ", ".join(
+        f"{name}:\0'{DUCKDB_TYPES[form_of(column)]}'"
+        for name, column in columns(stream).items()
+    )
+    lines = fill(
+        text,
+        width=88,
+        initial_indent=6 * " ",
+        subsequent_indent=6 * " ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines.replace("\0", " ")
+
+
 def screen(name: str) -> str:
     """A screen that `python -m tests.screens` has made."""
     return f"```text\n{(ROOT / 'docs' / f'{name}.txt').read_text()}```"
@@ -130,16 +240,22 @@ def screen(name: str) -> str:
 def rewritten(text: str, name: str, content: str, comment: str) -> str:
     """A text with the part between two comments replaced."""
     begin, end = (comment.format(f"{name}: {place}") for place in ("begin", "end"))
+    return between(text, begin, end, content)
+
+
+def between(text: str, begin: str, end: str, content: str) -> str:
+    """A text with the lines between two others replaced."""
     pattern = re.compile(rf"({re.escape(begin)}\n).*?([ ]*{re.escape(end)})", re.DOTALL)
     found, count = pattern.subn(lambda match: f"{match[1]}{content}\n{match[2]}", text)
     if count != 1:
-        msg = f"there must be one part named {name}"
+        msg = f"there must be one part from {begin} to {end}"
         raise ValueError(msg)
     return found
 
 
 def readme(text: str) -> str:
     """README.md as it must be."""
+    text = rewritten(text, "streams", streams_table(), "<!-- {} -->")
     text = rewritten(text, "settings", settings_table(), "<!-- {} -->")
     text = rewritten(text, "personal", personal_table(), "<!-- {} -->")
     text = rewritten(text, "plan", screen("plan"), "<!-- {} -->")
@@ -151,6 +267,11 @@ def pipelines(text: str) -> str:
     """docs/pipelines.md as it must be."""
     plugin = f"```yaml\n{definitions.in_short()}\n```"
     return rewritten(text, "plugin", plugin, "<!-- {} -->")
+
+
+def warehouse(text: str) -> str:
+    """docs/warehouse.md as it must be."""
+    return between(text, "WITH loaded AS (", "), windows AS (", loaded_rows())
 
 
 def meltano(text: str) -> str:
@@ -173,6 +294,8 @@ WRITERS: dict[str, Write] = {
     "meltano-hub.yml": hub,
     "docs/pipelines.md": pipelines,
     "docs/streams.md": streams_reference,
+    "docs/warehouse.md": warehouse,
+    "examples/duckdb.sql": duckdb,
 }
 
 

@@ -141,7 +141,7 @@ def test_tells_what_differs(
         r"avaamo_sessions: 3 rows have the key of another row",
         r"avaamo_messages: \d+ of \d+ rows are missing, the first is 201 \w+-",
         r"avaamo_usage: success_rate differs in 1 rows, the first is 201 2026-05-06",
-        r"2026-05-06: it is 1, the truth is \d\d\.",
+        r"2026-05-06: it is 1\.0, the truth is \d\d\.",
         r"kore_sessions: 1 of \d+ rows are missing, the first is st-\w+ \w+",
         r"kore_sessions: 1 rows should not be there, the first is st-\w+ invented",
     ):

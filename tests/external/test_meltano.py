@@ -37,7 +37,14 @@ from tests.pipelines import (
     uninstalled,
 )
 from tests.readme import blocks
-from tests.tables import TYPES, columns_of, key_columns, read_table, table_names
+from tests.schemas import columns
+from tests.tables import (
+    columns_of,
+    key_columns,
+    read_table,
+    table_names,
+    types_of,
+)
 from tests.truth import KEYS, STREAMS, assert_same, expected, key_of
 
 if TYPE_CHECKING:
@@ -107,7 +114,7 @@ def test_runs_first_and_incrementally(project: Project) -> None:
     with project.connect() as connection:
         assert table_names(connection) >= set(STREAMS)
         for table in STREAMS:
-            assert columns_of(connection, table) == TYPES[table]
+            assert columns_of(connection, table) == types_of(table)
             assert key_columns(connection, table) == KEYS[table]
     world.now = SECOND_RUN.timestamp()
     _, log = project.meltano("run", *PIPELINE, TAP_BOTSESSIONS_LOOKBACK_HOURS="24.5")
@@ -168,7 +175,7 @@ def test_streams_and_fields_that_are_selected_are_all_that_comes(
     score = {"agent_id", "message_uuid", "timetoken", "score"}
     assert_columns(project, "avaamo_messages", score)
     assert_columns(
-        project, "kore_sessions", TYPES["kore_sessions"].keys() - {"user_id"}
+        project, "kore_sessions", columns("kore_sessions").keys() - {"user_id"}
     )
 
 

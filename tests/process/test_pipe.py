@@ -13,6 +13,7 @@ from demo.pipe import sync
 from demo.postgres import run_postgres
 from demo.truth import differences
 from simulator import Simulator, World
+from simulator.streams import LISTS
 from tests.conftest import config_for
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_nested_values_and_extra_fields_arrive_as_json(
         target = target_config(server) | {"default_target_schema": "extra"}
         sync(tmp_path, config, target)
         with connect(server) as connection:
-            for stream in ("avaamo_sessions", "avaamo_messages", "kore_sessions"):
+            for stream in LISTS:
                 query = f"SELECT DISTINCT additional_fields FROM extra.{stream}"  # noqa: S608 -- names of ours
                 rows = connection.execute(query).fetchall()
                 assert rows == [({"newField": {"a": [1, None, "é"]}},)]

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
+from simulator.streams import STREAMS as TABLE
 from tap_botsessions.config.settings import (
     SCHEMA,
     agent_ids,
@@ -34,6 +35,7 @@ from tap_botsessions.config.settings import (
 from tap_botsessions.config.validation import given_in_vain, meant, problems, usable
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for
+from tests.truth import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -1325,15 +1327,21 @@ def test_a_misspelt_setting_is_named_in_a_warning(tap: CommandLine) -> None:
     assert HIDDEN not in run.stdout + run.stderr
 
 
+OF_AVAAMO, OF_KORE = (
+    [name for name, stream in TABLE.items() if stream.vendor == vendor]
+    for vendor in ("avaamo", "kore")
+)
+
+
 @pytest.mark.parametrize(
     ("config", "streams"),
     [
-        (BOTH, ["avaamo_messages", "avaamo_sessions", "avaamo_usage", "kore_sessions"]),
-        (AVAAMO, ["avaamo_messages", "avaamo_sessions", "avaamo_usage"]),
-        (without(KORE, "kore_bot_ids"), ["kore_sessions"]),
-        ({"kore_bot_credentials": [OWN]}, ["kore_sessions"]),
-        ({}, ["avaamo_messages", "avaamo_sessions", "avaamo_usage", "kore_sessions"]),
-        (None, ["avaamo_messages", "avaamo_sessions", "avaamo_usage", "kore_sessions"]),
+        (BOTH, [*OF_AVAAMO, *OF_KORE]),
+        (AVAAMO, OF_AVAAMO),
+        (without(KORE, "kore_bot_ids"), OF_KORE),
+        ({"kore_bot_credentials": [OWN]}, OF_KORE),
+        ({}, [*OF_AVAAMO, *OF_KORE]),
+        (None, [*OF_AVAAMO, *OF_KORE]),
     ],
     ids=["both", "avaamo", "kore", "bot", "neither", "no file"],
 )
@@ -1365,7 +1373,7 @@ def test_streams_are_discovered_whatever_else_is_wrong(
     run = tap.run("--discover", config={**KORE, **settings})
     assert run.returncode == 0
     found = [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]]
-    assert found == ["kore_sessions", "sync_windows"]
+    assert found == [*OF_KORE, "sync_windows"]
 
 
 # The connection test
@@ -1384,14 +1392,7 @@ def test_a_connection_test_emits_a_record_of_each_stream(
     assert run.stderr == ""
     messages = [json.loads(line) for line in run.stdout.splitlines()]
     assert [(message["type"], message["stream"]) for message in messages] == [
-        (kind, stream)
-        for stream in [
-            "avaamo_messages",
-            "avaamo_sessions",
-            "avaamo_usage",
-            "kore_sessions",
-        ]
-        for kind in ["SCHEMA", "RECORD"]
+        (kind, stream) for stream in STREAMS for kind in ["SCHEMA", "RECORD"]
     ]
 
 

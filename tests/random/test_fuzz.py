@@ -19,6 +19,7 @@ from typing_extensions import override
 from simulator import Rule, Simulator, World
 from simulator.emitted import instant
 from simulator.exchange import Call, Reply
+from simulator.streams import STREAMS
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.transport import Request, Transport
 from tap_botsessions.engine.windows import to_rfc3339
@@ -84,9 +85,8 @@ class Endpoint:
     @property
     def bot(self) -> dict[str, str]:
         """The context of the one bot that is read."""
-        if self.stream == "kore_sessions":
-            return {"bot_id": BOT}
-        return {"agent_id": AGENT}
+        stream = STREAMS[self.stream]
+        return {stream.bot_key: BOT if stream.vendor == "kore" else AGENT}
 
     @property
     def state(self) -> dict[str, Any]:
@@ -223,16 +223,16 @@ class Run:
         gone = {name for name in dropped if f": {name}" in "".join(self.logged)}
         assert dropped <= emitted | gone
         if after.get("replication_key_value") != before.get("replication_key_value"):
-            assert after["replication_key_value"] != BOOKMARKS[self.endpoint.stream]
+            form = STREAMS[self.endpoint.stream].bookmark
+            assert after["replication_key_value"] != BOOKMARKS[form]
 
 
 BOOKMARKS = {
-    "avaamo_sessions": EPOCH + 20,
-    "avaamo_messages": EPOCH + 20,
-    "avaamo_usage": "2026-03-02",
-    "kore_sessions": "2026-03-01T00:00:20Z",
+    "seconds": EPOCH + 20,
+    "date": "2026-03-02",
+    "date-time": "2026-03-01T00:00:20Z",
 }
-"""The bookmark after all has been read."""
+"""The bookmark after all has been read, in each form."""
 
 
 @pytest.fixture(scope="module")

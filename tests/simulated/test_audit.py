@@ -63,11 +63,7 @@ def test_it_is_there_if_it_is_selected_only(simulator: Simulator) -> None:
 def test_windows_follow_each_other_over_the_whole_range(simulator: Simulator) -> None:
     world = simulator.world
     found = windows(audited(simulator))
-    bots = {
-        (stream, bot)
-        for stream in STREAMS
-        for bot in (world.bots if stream == "kore_sessions" else world.agents)
-    }
+    bots = {(stream, bot) for stream in STREAMS for bot in world.bots_of(stream)}
     assert found.keys() == bots
     for read in found.values():
         starts = [record["window_start"] for record in read]

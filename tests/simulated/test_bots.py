@@ -13,6 +13,7 @@ import pytest
 
 from simulator import App, Rule, Simulator, World
 from simulator.faults import bad_json, hook, redirect, status
+from simulator.streams import STREAMS as TABLE
 from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import STREAMS, assert_same, expected
 
@@ -99,11 +100,10 @@ def test_an_unknown_bot_and_a_forbidden_agent_are_named_and_the_others_complete(
     assert first.code == 1
     assert_complete_but(first.synced, three.world, {FORBIDDEN, UNKNOWN})
     named = [line.partition(":")[0] for line in first.summary]
+    agent, bot = "agent 200", "bot st-000"
     assert sorted(named) == [
-        "avaamo_messages, agent 200",
-        "avaamo_sessions, agent 200",
-        "avaamo_usage, agent 200",
-        "kore_sessions, bot st-000",
+        f"{stream}, {bot if TABLE[stream].vendor == 'kore' else agent}"
+        for stream in STREAMS
     ]
     assert all("check" in line for line in first.summary)
     assert "Traceback" not in first.stderr
@@ -147,7 +147,7 @@ def test_one_failing_bot_among_ten_stops_none_of_the_others(effect: Effect) -> N
     with Simulator(world) as simulator:
         simulator.faults.rules += [Rule(effect, bot=bot) for bot in failing]
         synced = sync(simulator, max_retries=2)
-    assert len(synced.failures) == 4
+    assert len(synced.failures) == len(STREAMS)
     assert_complete_but(synced, world, failing)
 
 
@@ -204,7 +204,7 @@ def test_a_bot_that_fails_in_the_middle_keeps_what_it_has(
 ) -> None:
     """What it emitted is whole up to its bookmark, where the next run goes on."""
     world = simulator.world
-    bots = world.bots if stream == "kore_sessions" else world.agents
+    bots = world.bots_of(stream)
     fault = Rule(hook(lambda: None), bot=bots[0])
     simulator.faults.rules.append(fault)
     refuse = status(403)

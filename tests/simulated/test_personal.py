@@ -19,6 +19,7 @@ from simulator import Simulator, World
 from tap_botsessions.engine.personal import hashed
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for, end_of, sync
+from tests.schemas import columns
 from tests.truth import STREAMS, expected
 
 if TYPE_CHECKING:
@@ -57,11 +58,21 @@ def strings(value: object) -> Iterator[str]:
 
 
 PERSONAL = {
-    "avaamo_messages": {"content", "user"},
-    "avaamo_sessions": {"layer_id", "first_name", "last_name"},
-    "avaamo_usage": set[str](),
-    "kore_sessions": {"user_id", "tags"},
+    stream: {
+        name
+        for name, column in columns(stream).items()
+        if column.get("x-personal", "other") != "other"
+    }
+    for stream in STREAMS
 }
+"""The personal columns, but for those in which the vendor may say anything."""
+
+
+def test_the_personal_columns_are_those_that_were_named() -> None:
+    assert PERSONAL["avaamo_messages"] == {"content", "user"}
+    assert PERSONAL["avaamo_sessions"] == {"layer_id", "first_name", "last_name"}
+    assert PERSONAL["avaamo_usage"] == set()
+    assert PERSONAL["kore_sessions"] == {"user_id", "tags"}
 
 
 def personal_strings(simulator: Simulator) -> set[str]:

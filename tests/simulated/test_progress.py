@@ -22,6 +22,8 @@ from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.faults import latency, status
+from simulator.streams import STREAMS as TABLE
+from simulator.streams import served_by
 from tap_botsessions.engine.pacing import Budget
 from tap_botsessions.engine.reader import Taken
 from tap_botsessions.engine.scheduler import Job
@@ -91,14 +93,12 @@ def assert_true(found: Run) -> None:
     audit = [row for name, row in found.synced.all_records if name == "sync_windows"]
     for stream in STREAMS:
         progress = found.progress(stream)
-        endpoint = stream.partition("_")[2]
-        endpoint = "getSessions" if stream == "kore_sessions" else endpoint
         assert progress.is_over
         for bot in progress.bots:
             windows = [
                 row for row in audit if (row["stream"], row["bot"]) == (stream, bot.bot)
             ]
-            assert bot.requests == found.requests[endpoint, bot.bot]
+            assert bot.requests == found.requests[TABLE[stream].endpoint, bot.bot]
             assert bot.rows == sum(row["rows_emitted"] for row in windows)
             assert bot.windows == sum(
                 row["window_start"] is not None for row in windows
@@ -526,13 +526,12 @@ def test_the_display_is_on_standard_error_and_the_records_are_not(
         assert "100% read" not in apart(terminal)
     synced = Synced([json.loads(line) for line in output.read_bytes().splitlines()])
     seen = Counter(
-        "kore_sessions" if call.vendor == "kore" else f"avaamo_{call.endpoint}"
-        for call in simulator.requests
+        served_by(call.vendor, call.endpoint).name for call in simulator.requests
     )
     for stream in STREAMS:
         truth = expected(simulator.world, stream, START, end_of(simulator.world))
         assert_same(synced.records[stream], truth)
-        kind = "bots" if stream == "kore_sessions" else "agents"
+        kind = TABLE[stream].bot_key.removesuffix("_id") + "s"
         told = rf"{stream}, 2 of 2 {kind} ━+ 100% \d+ {len(truth):,} {seen[stream]:,}"
         assert any(re.fullmatch(told, line) for line in words(terminal))
 

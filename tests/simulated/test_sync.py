@@ -11,6 +11,8 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hook, status
+from simulator.streams import DAILY
+from simulator.streams import STREAMS as TABLE
 from tap_botsessions.config.documents import without_fractions
 from tests.conftest import Synced, end_of, sync
 from tests.truth import STREAMS, assert_same, expected, key_of
@@ -36,13 +38,14 @@ def assert_complete(synced: Synced, world: World, end: datetime | None = None) -
 def assert_at(synced: Synced, end: datetime) -> None:
     """All bookmarks stand at an instant."""
     for (stream, _), bookmark in synced.bookmarks.items():
-        if stream == "avaamo_usage":
-            assert bookmark == end.date().isoformat()
-        elif stream == "kore_sessions":
-            assert datetime.fromisoformat(bookmark) == end
-        else:
-            assert bookmark == end.timestamp()
-    assert len(synced.bookmarks) == 8
+        match TABLE[stream].bookmark:
+            case "date":
+                assert bookmark == end.date().isoformat()
+            case "date-time":
+                assert datetime.fromisoformat(bookmark) == end
+            case "seconds":
+                assert bookmark == end.timestamp()
+    assert len(synced.bookmarks) == 2 * len(STREAMS)
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "shuffled", "reshuffled"])
@@ -83,15 +86,10 @@ def test_paging_goes_on_from_what_came(
 
 
 def test_the_records_of_a_bot_leave_in_order_of_time(simulator: Simulator) -> None:
-    times = {
-        "avaamo_messages": "timetoken",
-        "avaamo_sessions": "timetoken",
-        "avaamo_usage": "date",
-        "kore_sessions": "start_time",
-    }
     for (stream, one), (following, other) in pairwise(sync(simulator).all_records):
         if (stream, key_of(stream, one)[0]) == (following, key_of(following, other)[0]):
-            assert one[times[stream]] <= other[times[stream]]
+            time = TABLE[stream].replication_key
+            assert one[time] <= other[time]
 
 
 def test_no_state_leaves_before_the_records_that_it_vouches_for(
@@ -124,7 +122,7 @@ def test_a_run_goes_on_from_the_state_of_the_last_one(simulator: Simulator) -> N
         assert_same(both, expected(world, stream, START, end_of(world)))
         early = expected(world, stream, START, half - timedelta(hours=1))
         again = early.keys() & second.records[stream].keys()
-        assert len(again) == (2 if stream == "avaamo_usage" else 0)
+        assert len(again) == (2 if stream in DAILY else 0)
     third = sync(simulator, second.state)
     assert len(simulator.requests) - before > 0
     assert third.state == second.state
@@ -179,12 +177,6 @@ def test_late_records_come_with_the_lookback() -> None:
 
 
 SOON = datetime.now(UTC) + timedelta(minutes=30)
-REPLICATION_KEYS = {
-    "avaamo_messages": "timetoken",
-    "avaamo_sessions": "timetoken",
-    "avaamo_usage": "date",
-    "kore_sessions": "start_time",
-}
 
 
 @pytest.mark.parametrize(
@@ -206,10 +198,10 @@ def test_a_bookmark_that_cannot_be_right_puts_its_bot_aside_and_stays(
 ) -> None:
     """Clocks may differ by the lookback: that much is read again."""
     world = simulator.world
-    bots = world.bots if stream == "kore_sessions" else world.agents
+    bots = world.bots_of(stream)
     partition = {
-        "context": {"bot_id" if stream == "kore_sessions" else "agent_id": bots[0]},
-        "replication_key": REPLICATION_KEYS[stream],
+        "context": {TABLE[stream].bot_key: bots[0]},
+        "replication_key": TABLE[stream].replication_key,
         "replication_key_value": bookmark,
     }
     state = {"bookmarks": {stream: {"partitions": [partition]}}}
@@ -375,7 +367,7 @@ def test_late_records_that_shift_the_pages_lose_nothing(
 ) -> None:
     world = drifting.world
     drifting.options.avaamo_order = order
-    bot = (world.bots if stream == "kore_sessions" else world.agents)[0]
+    bot = world.bots_of(stream)[0]
     lasting = expected(world, stream, START, end_of(world))
     late = iter(range(40))
 

@@ -24,12 +24,13 @@ from simulator.faults import (
     trickle,
     wrong_total,
 )
+from simulator.streams import STREAMS as TABLE
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.transport import Request, Transport
 from tap_botsessions.vendors.avaamo.streams import AccessToken
 from tap_botsessions.vendors.kore.streams import SignedToken
 from tests.conftest import end_of, sync
-from tests.truth import STREAMS, assert_same, expected
+from tests.truth import LISTS, STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from simulator.faults import Effect
@@ -263,9 +264,8 @@ def test_a_vendor_is_asked_again_when_it_says_but_not_at_once(
 def test_an_object_in_place_of_a_list_is_no_empty_list(simulator: Simulator) -> None:
     body = {"entries": {}, "total_entries": 0, "sessions": {}, "total": 0}
     simulator.faults.rules.append(Rule(status(200, body)))
-    lists = ("avaamo_sessions", "kore_sessions")
-    synced = sync(simulator, streams=lists, max_retries=0)
-    assert len(synced.failures) == 4
+    synced = sync(simulator, streams=LISTS, max_retries=0)
+    assert len(synced.failures) == 2 * len(LISTS)
     for failure in synced.failures:
         assert "not the JSON expected" in str(failure.error)
 
@@ -306,9 +306,7 @@ def test_a_400_of_kores_is_retried_and_one_of_avaamos_final(
         ),
     )
     assert {failure.stream for failure in synced.failures} == {
-        "avaamo_messages",
-        "avaamo_sessions",
-        "avaamo_usage",
+        stream for stream in STREAMS if TABLE[stream].vendor == "avaamo"
     }
 
 
@@ -330,7 +328,7 @@ def test_a_refused_bot_keeps_its_bookmark_and_the_others_go_on(
         Rule(effect, bot=world.bots[0]),
     ]
     synced = sync(simulator)
-    assert len(synced.failures) == 4
+    assert len(synced.failures) == len(STREAMS)
     assert all(told in str(failure.error) for failure in synced.failures)
     healthy = {"202", world.bots[1]}
     for stream in STREAMS:
