@@ -654,14 +654,14 @@ def test_a_list_that_moves_while_many_pages_are_in_flight_loses_nothing(
         else:
             world.add_late(stream, bot, at)
 
-    shown = Shown()
+    shown, page = Shown(), len(before) // 60
     with Simulator(world) as simulator:
         simulator.faults.rules += [Rule(hook(move), every=every), Rule(shown)]
         synced = sync(
             simulator,
             streams=(stream,),
-            kore_page_size=20,
-            avaamo_page_size=20,
+            kore_page_size=page,
+            avaamo_page_size=page,
             max_concurrent_requests=8,
         )
     after = expected(world, stream, world.start, end_of(world))

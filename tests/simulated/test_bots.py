@@ -116,7 +116,7 @@ def test_an_unknown_bot_and_a_forbidden_agent_are_named_and_the_others_complete(
     healthy = [c for c in three.requests if c.bot not in {FORBIDDEN, UNKNOWN}]
     by_id = [call for call in healthy if "sessionId" in call.body]
     assert len(by_id) <= 2 * 2  # each of two weeks, at the most
-    assert len(healthy) - len(by_id) == 3 * 2 + 2
+    assert len(healthy) - len(by_id) == 2 * len(STREAMS)
     assert len(second.synced.all_records) < len(first.synced.all_records) / 20
 
 

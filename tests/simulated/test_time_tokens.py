@@ -205,7 +205,7 @@ def test_a_quiet_hour_takes_few_requests_more(simulator: Simulator) -> None:
     simulator.requests.clear()
     simulator.world.now += 3600
     second = sync(simulator, first.state, LISTS, lookback_hours=0)
-    assert len(simulator.requests) < 2 * len(agents) + 25
+    assert len(simulator.requests) < len(LISTS) * len(agents) + 25
     assert not second.failures
 
 
