@@ -1,12 +1,11 @@
-"""The tap: its settings, its streams, its command line and its exit code."""
+"""The tap: vendors made into streams, its command line and its exit code."""
 
 from __future__ import annotations
 
 import copy
-import gc
 import sys
-from collections import Counter
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -16,15 +15,19 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_botsessions.config.settings import SCHEMA, avaamo_configured, kore_configured
+from tap_botsessions.config.settings import SCHEMA, configured_vendors, secrets
 from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.options import Limits, Options
+from tap_botsessions.engine.stream import ListStream
+from tap_botsessions.engine.transport import discreet_urllib3
 from tap_botsessions.reports import footer
-from tap_botsessions.singer.audit import SyncWindows
-from tap_botsessions.singer.stream import BotStream
-from tap_botsessions.singer.strict import CheckedTap, read_catalog, read_state
-from tap_botsessions.singer.writer import Ending, PieceWriter, die_of, give_up_writing
-from tap_botsessions.vendors.avaamo import streams as avaamo
-from tap_botsessions.vendors.kore import streams as kore
+from tap_botsessions.reports.check import Check
+from tap_botsessions.reports.failures import summarize
+from tap_botsessions.reports.plan import Plan, plan
+from tap_botsessions.singer.run import Run
+from tap_botsessions.singer.stream import SingerStream
+from tap_botsessions.singer.strict import StrictTap, read_catalog, read_state
+from tap_botsessions.singer.writer import PieceWriter, die_of, exit_broken_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,15 +37,13 @@ if TYPE_CHECKING:
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from tap_botsessions.singer.stream import Failures
 
-
-class TapBotsessions(CheckedTap):
+class TapBotsessions(StrictTap):
     """Sessions, messages and usage of chatbots, from Avaamo and Kore.ai."""
 
     name = "tap-botsessions"
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(SCHEMA)
-    message_writer_class = PieceWriter
+    limits: ClassVar[Limits] = Limits()
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.DISCOVER,
@@ -56,36 +57,38 @@ class TapBotsessions(CheckedTap):
 
     @override
     def __init__(self, **kwargs: Any) -> None:
-        self.failures: Failures = []
-        self.ending = Ending(self._farewell)
-        self._is_syncing = False
+        kwargs.setdefault("message_writer", PieceWriter(self.limits.bytes_per_write))
         super().__init__(**kwargs)
+
+    @cached_property
+    def run(self) -> Run:
+        """What the streams of this run share."""
+        run_start = datetime.fromtimestamp(self.initialized_at // 1000, UTC)
+        options = Options(self.config, run_start, secrets(self.config), self.limits)
+        return Run(self, options)
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
         """The streams of the vendors that are configured, all if none is; the audit."""
-        is_avaamo = avaamo_configured(self.config)
-        is_kore = kore_configured(self.config)
-        streams: list[BotStream] = []
-        if is_avaamo or not is_kore:
-            account = avaamo.Account.of(self.config)
-            streams += [
-                stream(self, account, self.failures)
-                for stream in (
-                    avaamo.AvaamoSessions,
-                    avaamo.AvaamoMessages,
-                    avaamo.AvaamoUsage,
-                )
-            ]
-        if is_kore or not is_avaamo:
-            host = kore.Host.of(self.config)
-            streams.append(kore.KoreSessions(self, host, self.failures))
-        return [*streams, self.audit]
+        sources = [
+            source
+            for vendor in configured_vendors(self.config)
+            for source in vendor.streams(self.run.options)
+        ]
+        streams = [SingerStream(self, source, self.run) for source in sources]
+        return [*streams, self.run.audit]
 
-    @cached_property
-    def audit(self) -> SyncWindows:
-        """The audit trail of this run."""
-        return SyncWindows(self)
+    @property
+    def bot_streams(self) -> list[SingerStream]:
+        """The streams but for the audit trail."""
+        return [
+            each for each in self.streams.values() if isinstance(each, SingerStream)
+        ]
+
+    @property
+    def selected_streams(self) -> list[SingerStream]:
+        """Those of them that are selected."""
+        return [stream for stream in self.bot_streams if stream.selected]
 
     @classmethod
     @override
@@ -112,76 +115,85 @@ class TapBotsessions(CheckedTap):
             parse_env_config=config.parse_env,
         )
         if check:
-            tap.check(about_format)
+            tap.print_check(about_format)
         if plan:
-            tap.plan(about_format)
+            tap.print_plan(about_format)
         try:
             tap.sync()
         except OSError as error:
-            give_up_writing(error)
+            exit_broken_output(error)
         for line in tap.summary():
             cls.logger.error("incomplete: %s", line)
-        sys.exit(1 if tap.failures else 0)
+        sys.exit(1 if tap.run.failures else 0)
 
     def sync(self) -> None:
         """Sync all streams that are selected."""
-        with self.syncing(), self._shown():
+        with self.run.syncing(), self._displayed():
             self.sync_all()
 
     @contextmanager
-    def syncing(self) -> Iterator[None]:
-        """Have a signal end what the block reads in good order."""
-        # Records come and go by the thousand and hold no cycles: the collector would
-        # go through them again and again for nothing.
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 50)
-        self._is_syncing = True
-        yield
-        self._is_syncing = False
-
-    @contextmanager
-    def _shown(self) -> Iterator[None]:
+    def _displayed(self) -> Iterator[None]:
         """Show on a terminal how far the block is."""
         if not footer.is_possible():
             yield
             return
-        from tap_botsessions.reports.display import Display  # noqa: PLC0415 -- it loads slowly
+        from tap_botsessions.reports.display import (  # noqa: PLC0415 -- it loads slowly
+            Display,
+        )
 
-        streams = [stream for stream in self._bot_streams if stream.selected]
+        streams = self.selected_streams
         for stream in streams:
             stream.summaries.is_quiet = True
         with Display([stream.progress for stream in streams]) as display:
-            self.ending.last = display.close
+            self.run.shutdown.before_exit = display.close
             yield
 
     def end_overdue(self) -> None:
-        """End the answers of both vendors that take too long."""
-        for stream in self._bot_streams:
-            stream.transport.end_overdue()
+        """End the answers of all vendors that take too long."""
+        for stream in self.bot_streams:
+            stream.source.transport.end_overdue()
 
-    @property
-    def _bot_streams(self) -> list[BotStream]:
-        return [each for each in self.streams.values() if isinstance(each, BotStream)]
+    def check(self) -> Check:
+        """What asks each vendor for its bots, by one of its streams."""
+        asked = [
+            stream.source
+            for stream in self.bot_streams
+            if isinstance(stream.source, ListStream) and stream.source.answers_check
+        ]
+        return Check(asked, self.run.options, self.end_overdue)
 
-    def check(self, form: str | None) -> NoReturn:
+    def print_check(self, form: str | None) -> NoReturn:
         """Print whether each bot can be read; the exit code is 0 if all can."""
         # The libraries for people take a while to load, and a sync needs none of them.
-        from tap_botsessions.reports.check import check  # noqa: PLC0415 -- see above
-        from tap_botsessions.reports.check_report import CheckReport  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports.check_report import (  # noqa: PLC0415 -- see above
+            CheckReport,
+        )
         from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
-        report = CheckReport(check(self))
+        with discreet_urllib3():
+            report = CheckReport(self.check().vendors())
         show(report, form)
         sys.exit(0 if report.is_well else 1)
 
-    def plan(self, form: str | None) -> NoReturn:
+    def plan(self) -> Plan:
+        """What a sync would do, by asking the vendors for counts."""
+        streams = {
+            stream.source: stream.ranges(stream.source.bots)
+            for stream in self.selected_streams
+        }
+        with discreet_urllib3():
+            return plan(streams, self.run.options, self.end_overdue)
+
+    def print_plan(self, form: str | None) -> NoReturn:
         """Print what a sync would do; the exit code is 0 if that is known of all."""
-        from tap_botsessions.reports.plan import plan  # noqa: PLC0415 -- see above
-        from tap_botsessions.reports.plan_report import PlanReport  # noqa: PLC0415 -- as well
+        from tap_botsessions.reports.plan_report import (  # noqa: PLC0415 -- as well
+            PlanReport,
+        )
         from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
-        found = plan(self)
-        show(PlanReport(found), form)
+        found = self.plan()
+        sources = [stream.source for stream in self.selected_streams]
+        show(PlanReport(found, [*summarize(found.failures, sources)]), form)
         sys.exit(0 if found.is_whole else 1)
 
     def try_out(self) -> None:
@@ -192,47 +204,13 @@ class TapBotsessions(CheckedTap):
         Raises:
             BotError: A bot can't be read.
         """
-        for stream in self._bot_streams:  # the audit trail has nothing to audit
+        for stream in self.bot_streams:  # the audit trail has nothing to audit
             stream.emit.sample()
 
-    def flush(self) -> None:
-        """Have what was written leave this process."""
-        if isinstance(self.message_writer, PieceWriter):
-            self.message_writer.flush()
-
-    @contextmanager
-    def flushing(self) -> Iterator[None]:
-        """Flush at the end of the block."""
-        try:
-            yield
-        finally:
-            self.flush()
-
     def summary(self) -> Iterator[str]:
-        """Say what is incomplete: a line a bot, or one for all if they fail alike."""
-        vendors = {stream.name: stream.vendor for stream in self._bot_streams}
-        bots = Counter(
-            stream.vendor
-            for stream in self._bot_streams
-            if stream.selected
-            for _ in stream.bots
-        )
-        errors = Counter(
-            (vendors[failure.stream], str(failure.error)) for failure in self.failures
-        )
-        for failure in self.failures:
-            vendor, error = vendors[failure.stream], str(failure.error)
-            if 1 < bots[vendor] == errors[vendor, error]:
-                yield f"{vendor}, all of it: {error}"
-                errors[vendor, error] = 0
-            elif errors[vendor, error]:
-                yield f"{failure.what}: {error}"
-
-    def _farewell(self) -> None:
-        """Write the last state; not in BATCH mode, whose records may still be here."""
-        if not self.config.get("batch_config"):
-            self.state_writer.write_state(self.state)
-        self.flush()
+        """Say what is incomplete, a line each."""
+        sources = [stream.source for stream in self.selected_streams]
+        return summarize(self.run.failures, sources)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -240,9 +218,10 @@ class TapBotsessions(CheckedTap):
 
         The SDK would exit with 0, from wherever the run is.
         """
-        if not self._is_syncing:
+        run = vars(self).get("run")
+        if run is None:
             die_of(signum)
-        self.ending.request(signum)
+        run.handle_signal(signum)
 
     @classmethod
     @override

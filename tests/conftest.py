@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
     from singer_sdk.singerlib.encoding.simple import Message
 
-    from tap_botsessions.singer.stream import Failures
+    from tap_botsessions.engine.errors import Failure
 
 Records = dict[str, Keyed]
+
+
+class Tap(TapBotsessions):
+    """The tap, with limits that a test may hand in."""
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Synced(MsgSpecWriter):
     """
 
     messages: list[dict[str, Any]] = field(default_factory=list)
-    failures: Failures = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
     @override
     def write_message(self, message: Message) -> None:
@@ -123,13 +127,13 @@ def sync(
 ) -> Synced:
     """Run the tap in this process, over the streams named or all."""
     synced = Synced()
-    tap = TapBotsessions(
+    tap = Tap(
         config=config_for(simulator, **settings), state=state, message_writer=synced
     )
     for name, stream in tap.streams.items():
         stream.selected = name in streams if streams else stream.selected_by_default
     tap.sync_all()
-    synced.failures = tap.failures
+    synced.failures = tap.run.failures
     return synced
 
 
@@ -143,14 +147,15 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow without a pause."""
-    monkeypatch.setattr(
-        "tap_botsessions.engine.scheduler.backoff", lambda _attempts: 0.0
-    )
+    hand_in(monkeypatch, max_backoff=0.0)
 
 
 @pytest.fixture
 def recent(monkeypatch: pytest.MonkeyPatch) -> None:
     """No session is so old that its time is asked for beside its id."""
-    monkeypatch.setattr(
-        "tap_botsessions.vendors.kore.streams._TAGGED_FOR", timedelta(days=36_500)
-    )
+    hand_in(monkeypatch, whole_by_id=timedelta(days=36_500))
+
+
+def hand_in(monkeypatch: pytest.MonkeyPatch, **limits: Any) -> None:
+    """Have `Tap` run with other limits."""
+    monkeypatch.setattr(Tap, "limits", replace(Tap.limits, **limits))

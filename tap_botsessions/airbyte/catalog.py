@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from tap_botsessions.singer.stream import BotStream
+    from tap_botsessions.singer.stream import SingerStream
 
 NO_CURSOR = {"__ab_no_cursor_state_message": True}
 """The state of a stream that was read in full: there is nothing to go on from."""
@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
     is_incremental: bool
 
 
-def catalog(streams: Iterable[BotStream]) -> dict[str, Any]:
+def catalog(streams: Iterable[SingerStream]) -> dict[str, Any]:
     """The streams that there are, as the protocol's AirbyteCatalog."""
     return {
         "streams": [
@@ -61,7 +61,7 @@ def _wanted(stream: dict[str, Any], sync_mode: str, **_: object) -> Wanted:
     return Wanted(name, fields.keys(), sync_mode == "incremental")
 
 
-def select(stream: BotStream, wanted: Wanted) -> None:
+def select(stream: SingerStream, wanted: Wanted) -> None:
     """Select a stream, with the fields that are wanted."""
     if wanted.fields:
         for name in stream.schema["properties"].keys() - wanted.fields:

@@ -7,11 +7,15 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
-from tap_botsessions.config.inputs import Json, load
-from tap_botsessions.singer.writer import give_up_writing
+from tap_botsessions.config.inputs import load
+from tap_botsessions.singer.writer import exit_broken_output
+
+if TYPE_CHECKING:
+    from tap_botsessions.engine.options import Json
 
 
 def run() -> int:
@@ -29,7 +33,7 @@ def run() -> int:
         logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[log])
         return 0 if _told(arguments, writer) else 1
     except OSError as error:
-        give_up_writing(error)
+        exit_broken_output(error)
 
 
 def _parser() -> argparse.ArgumentParser:

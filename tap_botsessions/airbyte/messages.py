@@ -14,6 +14,7 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_botsessions.airbyte.catalog import NO_CURSOR
+from tap_botsessions.engine.options import Limits
 from tap_botsessions.singer.writer import PieceWriter
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class AirbyteWriter(PieceWriter):
 
     def __init__(self, file: IO[bytes]) -> None:
         """Begin with nothing to write."""
-        super().__init__(file)
+        super().__init__(Limits().bytes_per_write, file)
         self.secrets: Sequence[str] = ()
         self._stream = ""
         self._resumes = False
@@ -148,7 +149,7 @@ class AirbyteWriter(PieceWriter):
 
         Args:
             message: The words.
-            failure_type: What can mend it.
+            failure_type: What can fix it.
             stream: The stream that it is about, if it is about one.
             error: What was not foreseen, if that is what it was.
         """

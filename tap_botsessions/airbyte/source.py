@@ -11,19 +11,17 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_botsessions.airbyte.catalog import catalog, select, singer_state, wanted_by
 from tap_botsessions.airbyte.spec import spec
 from tap_botsessions.config.settings import SCHEMA, secrets
-from tap_botsessions.config.validation import given_in_vain
-from tap_botsessions.reports.check import failures
-from tap_botsessions.singer.stream import BotStream
+from tap_botsessions.config.validation import unused_settings
+from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.tap import TapBotsessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_botsessions.airbyte.catalog import Wanted
     from tap_botsessions.airbyte.messages import AirbyteWriter
-    from tap_botsessions.config.inputs import Json
-    from tap_botsessions.engine.errors import FailureType
-    from tap_botsessions.singer.stream import Failure, Failures
+    from tap_botsessions.engine.errors import Failure, FailureType
+    from tap_botsessions.engine.options import Json
 
 
 T = TypeVar("T")
@@ -52,7 +50,7 @@ class Source:
         except SettingsError as error:
             message = str(error)
         else:
-            message = _told(list(failures(tap)))
+            message = _lines(list(tap.check().failures()))
         status = {"status": "FAILED" if message else "SUCCEEDED"}
         if message:
             status["message"] = self._writer.masked(message)
@@ -82,7 +80,7 @@ class Source:
         all_wanted = _understood("catalog", lambda: wanted_by(configured))
         state = _understood("state", lambda: singer_state(states, all_wanted))
         tap = self._tap(config, state)
-        with tap.syncing():
+        with tap.run.syncing():
             outcomes = [self._read_stream(tap, wanted) for wanted in all_wanted]
         return all(outcomes)
 
@@ -91,7 +89,7 @@ class Source:
         name = wanted.name
         self._writer.begin(name, resumes=wanted.is_incremental)
         stream = tap.streams.get(name)
-        if not isinstance(stream, BotStream):
+        if not isinstance(stream, SingerStream):
             self._writer.status("INCOMPLETE")  # its state stays as it is
             message = f"{name}: there is no such stream, or its vendor isn't configured"
             self._writer.error(message, "config_error", name)
@@ -104,12 +102,12 @@ class Source:
             raise  # nobody takes in what is written
         except Exception as error:  # noqa: BLE001 -- whatever it is
             unforeseen = error
-        failures = [each for each in tap.failures if each.stream == name]
+        failures = [each for each in tap.run.failures if each.stream == name]
         is_complete = not failures and unforeseen is None
         state = tap.state.get("bookmarks", {}).get(name, {})
         self._writer.end(state, is_complete=is_complete)
         for failure_type, alike in _by_type(failures):
-            self._writer.error(_told(alike), failure_type, name)
+            self._writer.error(_lines(alike), failure_type, name)
         if unforeseen:
             message = f"{name}: an error that was not foreseen; please report it"
             self._writer.error(message, "system_error", name, unforeseen)
@@ -127,7 +125,7 @@ class Source:
             raise SettingsError("\n".join(error.errors)) from error
         self._writer.secrets = secrets(tap.config)
         tap.metrics_logger.setLevel(logging.WARNING)  # Airbyte counts for itself
-        for line in given_in_vain(config, SCHEMA):
+        for line in unused_settings(config, SCHEMA):
             tap.logger.warning("%s", line)
         return tap
 
@@ -140,12 +138,14 @@ def _understood(what: str, read: Callable[[], T]) -> T:
         raise SettingsError(msg) from error
 
 
-def _streams(tap: TapBotsessions) -> list[BotStream]:
-    return [each for each in tap.streams.values() if isinstance(each, BotStream)]
+def _streams(tap: TapBotsessions) -> list[SingerStream]:
+    return [each for each in tap.streams.values() if isinstance(each, SingerStream)]
 
 
-def _by_type(failures: Failures) -> Iterator[tuple[FailureType, Failures]]:
-    """Failures by what can mend them."""
+def _by_type(
+    failures: Sequence[Failure],
+) -> Iterator[tuple[FailureType, Sequence[Failure]]]:
+    """Failures by what can fix them."""
 
     def failure_type(failure: Failure) -> FailureType:
         return failure.error.failure_type
@@ -154,9 +154,9 @@ def _by_type(failures: Failures) -> Iterator[tuple[FailureType, Failures]]:
         yield kind, list(alike)
 
 
-def _told(failures: Failures) -> str:
+def _lines(failures: Sequence[Failure]) -> str:
     """A line for each way to fail, which names all bots that failed so."""
     bots: dict[str, list[str]] = {}
     for failure in failures:
-        bots.setdefault(str(failure.error), []).append(failure.what)
+        bots.setdefault(str(failure.error), []).append(failure.label)
     return "\n".join(f"{'; '.join(whats)}: {error}" for error, whats in bots.items())

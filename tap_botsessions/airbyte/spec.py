@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tap_botsessions.config.settings import SCHEMA
+from tap_botsessions.vendors import VENDORS
 
 _GROUPS = {
     "range": "What to read",
-    "avaamo": "Avaamo",
-    "kore": "Kore.ai",
+    **{vendor.prefix: vendor.name for vendor in VENDORS},
     "reading": "How to read",
     "personal": "Personal data",
 }

@@ -1,12 +1,15 @@
-"""The files beside the settings, the state and the catalog, held against their form."""
+"""The files beside the settings: the state and the catalog, and what form they have."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tap_botsessions.config.inputs import Json, is_json
+from tap_botsessions.config.inputs import is_json
 from tap_botsessions.config.schema_errors import lines_on
+
+if TYPE_CHECKING:
+    from tap_botsessions.engine.options import Json
 
 _LIKE_A_STATE = (
     'must be as the tap wrote it, {"bookmarks": {"kore_sessions": {"partitions": '

@@ -7,10 +7,10 @@ import logging
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-Json: TypeAlias = Any
-"""What JSON can hold: anything, until it has been checked."""
+if TYPE_CHECKING:
+    from tap_botsessions.engine.options import Json
 
 _DEEPEST = 100
 """So many levels of JSON are read; no setting, state or catalog has as many."""

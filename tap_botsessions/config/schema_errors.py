@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
-    from tap_botsessions.config.inputs import Json
+    from tap_botsessions.engine.options import Json
 
 _BOUNDS = {
     "exclusiveMinimum": "must be more than {}",
@@ -20,13 +20,13 @@ _BOUNDS = {
 }
 
 
-def sound(schema: Json) -> Json:
+def without_bare_nulls(schema: Json) -> Json:
     """A schema of the SDK's without the word "null" where a schema has to be."""
     if isinstance(schema, dict):
         return {
-            name: [sound(each) for each in part if each != "null"]
+            name: [without_bare_nulls(each) for each in part if each != "null"]
             if name == "anyOf"
-            else sound(part)
+            else without_bare_nulls(part)
             for name, part in schema.items()
         }
     return schema

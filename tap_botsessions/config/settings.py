@@ -1,207 +1,21 @@
 """The settings: their names, types, defaults, bounds and descriptions.
 
-This is the one place that says so. README.md, meltano.yml and `--about` are made from
-it or held against it by tests.
+Those of a vendor are with the vendor, all others here. README.md, meltano.yml and
+`--about` are made from them, or compared with them by tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-Config = Mapping[str, Any]
+from tap_botsessions.engine.options import is_given
+from tap_botsessions.vendors import VENDORS
 
-AVAAMO = (
-    th.Property(
-        "avaamo_base_url",
-        th.StringType,
-        title="Avaamo base URL",
-        description="The Avaamo instance, as in the address of its dashboard.",
-        examples=["https://c0.avaamo.com"],
-    ),
-    th.Property(
-        "avaamo_access_token",
-        th.StringType,
-        secret=True,
-        title="Avaamo access token",
-        description=(
-            "Access token of a user with at least view permission on the agents "
-            "(Settings > Users)."
-        ),
-    ),
-    th.Property(
-        "avaamo_agent_ids",
-        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        title="Avaamo agent ids",
-        description="The agents to read; the id is in the agent's URL.",
-        examples=[["201", "202"]],
-    ),
-    th.Property(
-        "avaamo_utc_offset",
-        th.IntegerType(minimum=-86_399, maximum=86_399),
-        default=0,
-        title="Avaamo UTC offset",
-        description=(
-            "Seconds east of UTC at which a day of avaamo_usage begins, such as 19800 "
-            "for India."
-        ),
-    ),
-    th.Property(
-        "avaamo_page_size",
-        th.IntegerType(minimum=1, maximum=100),
-        default=100,
-        title="Avaamo page size",
-        description="Records asked for in one request.",
-    ),
-    th.Property(
-        "avaamo_requests_per_minute",
-        th.IntegerType(minimum=1),
-        default=50,
-        title="Avaamo requests per minute",
-        description="The account's budget, over all agents.",
-    ),
-)
-
-KORE = (
-    th.Property(
-        "kore_base_url",
-        th.StringType,
-        default="https://bots.kore.ai",
-        title="Kore.ai base URL",
-        description="The Kore.ai host, with or without a scheme.",
-        examples=["https://bots.kore.ai", "https://de-platform.kore.ai"],
-    ),
-    th.Property(
-        "kore_client_id",
-        th.StringType,
-        title="Kore.ai client id",
-        description="Client id of the app with the Bot Sessions scope.",
-    ),
-    th.Property(
-        "kore_client_secret",
-        th.StringType,
-        secret=True,
-        title="Kore.ai client secret",
-        description="Client secret of that app.",
-    ),
-    th.Property(
-        "kore_bot_ids",
-        th.ArrayType(th.StringType),
-        title="Kore.ai bot ids",
-        description=(
-            "The bots to read, from each bot's general settings. Without it, those in "
-            "kore_bot_credentials."
-        ),
-        examples=[["st-00000000-0000-5000-8000-000000000000"]],
-    ),
-    th.Property(
-        "kore_bot_credentials",
-        th.ArrayType(
-            th.ObjectType(
-                th.Property("bot_id", th.StringType, required=True),
-                th.Property("client_id", th.StringType, required=True),
-                th.Property("client_secret", th.StringType, required=True, secret=True),
-                additional_properties=False,
-            )
-        ),
-        secret=True,
-        title="Kore.ai bot credentials",
-        description=(
-            "Credentials for bots whose app is their own, in place of kore_client_id "
-            "and kore_client_secret."
-        ),
-    ),
-    th.Property(
-        "kore_api",
-        th.StringType,
-        allowed_values=["bot", "account", "stream"],
-        default="bot",
-        title="Kore.ai API",
-        description=(
-            "bot: an app of the bot itself. account: an app of the Admin Console, "
-            "which reads the sessions of the whole account and keeps those of the "
-            "bots listed. stream: the legacy path."
-        ),
-    ),
-    th.Property(
-        "kore_jwt_algorithm",
-        th.StringType,
-        allowed_values=["HS256", "HS512"],
-        default="HS256",
-        title="Kore.ai JWT algorithm",
-        description="How the app was set up to have its tokens signed.",
-    ),
-    th.Property(
-        "kore_containment_types",
-        th.ArrayType(
-            th.StringType(allowed_values=["dropOff", "selfService", "agent"]),
-        ),
-        title="Kore.ai containment types",
-        description="Only sessions of these containment types; all if not given.",
-    ),
-    th.Property(
-        "kore_session_type",
-        th.StringType,
-        allowed_values=["interactive", "non-interactive"],
-        title="Kore.ai session type",
-        description="Only sessions of this type.",
-    ),
-    th.Property(
-        "kore_user_id",
-        th.StringType,
-        title="Kore.ai user id",
-        description="Only sessions of this user.",
-    ),
-    th.Property(
-        "kore_tags",
-        th.ObjectType(additional_properties=True),
-        title="Kore.ai tags",
-        description="Only sessions with these tags, in the form that the API takes.",
-        examples=[{"and": [{"name": "plan", "values": ["gold"], "type": "user"}]}],
-    ),
-    th.Property(
-        "kore_session_ids",
-        th.ArrayType(th.StringType),
-        title="Kore.ai session ids",
-        description=(
-            "Only these sessions, whenever they were: no window is read, no other "
-            "filter applies, and the bookmark stays."
-        ),
-    ),
-    th.Property(
-        "kore_page_size",
-        th.IntegerType(minimum=1, maximum=10_000),
-        default=1000,
-        title="Kore.ai page size",
-        description="Sessions asked for in one request.",
-    ),
-    th.Property(
-        "kore_requests_per_minute",
-        th.IntegerType(minimum=1),
-        default=60,
-        title="Kore.ai requests per minute",
-        description="The budget of each bot.",
-    ),
-    th.Property(
-        "kore_requests_per_hour",
-        th.IntegerType(minimum=1),
-        default=1800,
-        title="Kore.ai requests per hour",
-        description="The budget of each bot.",
-    ),
-    th.Property(
-        "kore_open_session_days",
-        th.NumberType(minimum=0, maximum=36_500),
-        default=14,
-        title="Kore.ai open session days",
-        description=(
-            "For how many days a session that was read while open is followed; 0: not."
-        ),
-    ),
-)
+if TYPE_CHECKING:
+    from tap_botsessions.engine.options import Config
+    from tap_botsessions.engine.vendor import Vendor
 
 READING = (
     th.Property(
@@ -312,65 +126,26 @@ PERSONAL = (
     ),
 )
 
-SCHEMA: dict[str, Any] = th.PropertiesList(
-    *READING, *AVAAMO, *KORE, *PERSONAL
-).to_dict()
+
+def _schema() -> dict[str, Any]:
+    schema = th.PropertiesList(*READING).to_dict()
+    for vendor in VENDORS:
+        schema["properties"] |= vendor.settings
+    schema["properties"] |= th.PropertiesList(*PERSONAL).to_dict()["properties"]
+    return schema
 
 
-def given(config: Config, name: str) -> bool:
-    """Whether a setting has a value; an empty string or list is none."""
-    return config.get(name) not in (None, "", [])
+SCHEMA: dict[str, Any] = _schema()
 
 
-def avaamo_configured(config: Config) -> bool:
-    """Whether Avaamo's credentials are given."""
-    return given(config, "avaamo_access_token")
-
-
-def kore_configured(config: Config) -> bool:
-    """Whether Kore.ai's credentials are given."""
-    pair = given(config, "kore_client_id") and given(config, "kore_client_secret")
-    return pair or given(config, "kore_bot_credentials")
-
-
-def agent_ids(config: Config) -> list[str]:
-    """The Avaamo agents to read, each once."""
-    agents = config.get("avaamo_agent_ids") or ()
-    return list(dict.fromkeys(str(agent) for agent in agents))
-
-
-def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:
-    """The Kore.ai bots to read, each with its client id and client secret.
-
-    A bot without credentials of its own has those of `kore_client_id` and
-    `kore_client_secret`; if these are not given, they are empty.
-    """
-    own = {
-        entry["bot_id"]: (entry["client_id"], entry["client_secret"])
-        for entry in config.get("kore_bot_credentials") or ()
-    }
-    shared = (
-        config.get("kore_client_id") or "",
-        config.get("kore_client_secret") or "",
-    )
-    bots = config.get("kore_bot_ids") or own
-    return {bot: own.get(bot, shared) for bot in bots}
-
-
-def secrets(config: Config) -> list[str]:
+def secrets(config: Config) -> tuple[str, ...]:
     """Every secret in the configuration."""
-    own = [entry["client_secret"] for entry in config.get("kore_bot_credentials") or ()]
-    names = ("avaamo_access_token", "kore_client_secret", "personal_data_key")
-    shared = [config[name] for name in names if given(config, name)]
-    return [secret for secret in (*own, *shared) if secret]
+    found = [secret for vendor in VENDORS for secret in vendor.secrets(config)]
+    if is_given(config, "personal_data_key"):
+        found.append(config["personal_data_key"])
+    return tuple(found)
 
 
-def base_url(value: str) -> str:
-    """A base URL in full: `https://` where no scheme is given, no slash at the end."""
-    return (value if "://" in value else f"https://{value}").rstrip("/")
-
-
-def user_agent(config: Config) -> str:
-    """The User-Agent header."""
-    version = metadata.version("tap-botsessions")
-    return config.get("user_agent") or f"tap-botsessions/{version}"
+def configured_vendors(config: Config) -> list[Vendor]:
+    """The vendors whose credentials are given; all of them if none is."""
+    return [vendor for vendor in VENDORS if vendor.is_configured(config)] or [*VENDORS]

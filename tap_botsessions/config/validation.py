@@ -1,4 +1,4 @@
-"""All that is wrong with a configuration, told in one go and before any request."""
+"""All that is wrong with a configuration, in one go and before any request."""
 
 from __future__ import annotations
 
@@ -13,37 +13,21 @@ from singer_sdk.helpers._batch import BatchConfig
 
 from tap_botsessions.config.inputs import is_json, load, one_line, plain
 from tap_botsessions.config.schema_errors import errors_in, lines_on, place
-from tap_botsessions.config.settings import (
-    Config,
-    avaamo_configured,
-    base_url,
-    bot_credentials,
-    given,
-    kore_configured,
-)
+from tap_botsessions.engine.options import base_url, is_given
 from tap_botsessions.engine.windows import parse_instant
+from tap_botsessions.vendors import VENDORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from tap_botsessions.config.inputs import Json
+    from tap_botsessions.engine.options import Config, Json
 
 _YEARS = range(1970, 3000)
 """What a run may span, far from where the arithmetic of instants ends."""
 
-_NEVER_BLANK = (
-    "avaamo_agent_ids",
-    "kore_bot_credentials",
-    "kore_bot_ids",
-    "kore_client_id",
-    "kore_client_secret",
-    "kore_session_ids",
-    "personal_data_key",
-)
 
-
-def meant(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
+def coerce(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     """The settings as they are meant.
 
     Numbers are plain. A string is read as JSON if the setting is of another type, as
@@ -51,7 +35,7 @@ def meant(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     """
     settings = schema["properties"]
     read = {
-        name: _meant(value, settings.get(name, {})) for name, value in config.items()
+        name: _coerced(value, settings.get(name, {})) for name, value in config.items()
     }
     return {name: value for name, value in read.items() if value not in (None, "")}
 
@@ -66,7 +50,7 @@ def problems(config: Config, schema: dict[str, Any]) -> list[str]:
     Returns:
         A line for each mistake, which names the setting, but not the value of a secret.
     """
-    readable = usable(config, schema)
+    readable = with_defaults(config, schema)
     return [
         *lines_on(config, schema),
         *_unwritable_lines(config),
@@ -80,7 +64,7 @@ def problems(config: Config, schema: dict[str, Any]) -> list[str]:
     ]
 
 
-def usable(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     """The settings that are as the schema asks, and the defaults of all others."""
     unusable = {error.path[0] for error in errors_in(config, schema) if error.path}
     defaults = {
@@ -92,25 +76,19 @@ def usable(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, **given_ones}
 
 
-def given_in_vain(config: Config, schema: dict[str, Any]) -> Iterator[str]:
-    """Tell of what has no effect: settings that don't exist, bots that aren't read."""
+def unused_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
+    """Say what has no effect: settings that don't exist, bots that aren't read."""
     known = schema["properties"]
     for name in sorted(config.keys() - known.keys()):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         line = f"{name}: there is no such setting, so it has no effect{hint}"
         yield one_line(line)
-    listed, own = config.get("kore_bot_ids"), config.get("kore_bot_credentials")
-    if not isinstance(listed, list) or not isinstance(own, list):
-        return
-    for entry in own if listed else ():
-        bot = entry.get("bot_id") if isinstance(entry, dict) else None
-        if isinstance(bot, str) and bot not in listed:
-            line = f"kore_bot_credentials: {bot} is not in kore_bot_ids, so not read"
-            yield one_line(line)
+    for vendor in VENDORS:
+        yield from map(one_line, vendor.unused(config))
 
 
-def _meant(value: Json, setting: dict[str, Any]) -> Json:
+def _coerced(value: Json, setting: dict[str, Any]) -> Json:
     if isinstance(value, str) and "string" not in setting.get("type", "string"):
         try:
             value = load(value)
@@ -127,74 +105,36 @@ def _unwritable_lines(config: Config) -> Iterator[str]:
 
 def _vendor_lines(config: Config) -> Iterator[str]:
     """What a vendor that is configured, wholly or in part, still lacks."""
-    yield from _avaamo_lines(config)
-    yield from _kore_lines(config)
-    named = ("avaamo_agent_ids", "kore_bot_ids", "kore_client_id", "kore_client_secret")
-    if (
-        not avaamo_configured(config)
-        and not kore_configured(config)
-        and not any(given(config, name) for name in named)
+    for vendor in VENDORS:
+        yield from vendor.problems(config)
+    if not any(vendor.is_configured(config) for vendor in VENDORS) and not any(
+        is_given(config, name) for vendor in VENDORS for name in vendor.named_by
     ):
-        yield (
-            "nothing is configured: give avaamo_access_token with avaamo_base_url and "
-            "avaamo_agent_ids, or kore_client_id and kore_client_secret with "
-            "kore_bot_ids, or both"
-        )
-
-
-def _avaamo_lines(config: Config) -> Iterator[str]:
-    if avaamo_configured(config):
-        if not given(config, "avaamo_base_url"):
-            yield "avaamo_base_url: is missing; it is the instance that you log in to"
-        if not given(config, "avaamo_agent_ids"):
-            yield "avaamo_agent_ids: is empty; list at least one agent"
-    elif given(config, "avaamo_agent_ids"):
-        yield "avaamo_access_token: is missing, while avaamo_agent_ids is given"
-
-
-def _kore_lines(config: Config) -> Iterator[str]:
-    has_id = given(config, "kore_client_id")
-    has_secret = given(config, "kore_client_secret")
-    if has_id and not has_secret:
-        yield "kore_client_secret: is missing, while kore_client_id is given"
-    if has_secret and not has_id:
-        yield "kore_client_id: is missing, while kore_client_secret is given"
-    if has_id and has_secret:
-        if not given(config, "kore_bot_ids") and not given(
-            config, "kore_bot_credentials"
-        ):
-            yield "kore_bot_ids: is empty; list at least one bot"
-    elif not has_id and not has_secret and given(config, "kore_bot_ids"):
-        yield from _bots_without_credentials(config)
-
-
-def _bots_without_credentials(config: Config) -> Iterator[str]:
-    try:
-        credentials = bot_credentials(config)
-    except (KeyError, TypeError, AttributeError):
-        return  # the schema has said what is wrong with the list
-    for bot, (client_id, _) in credentials.items():
-        if not client_id:
-            yield (
-                f"kore_client_id: is missing, with kore_client_secret, for the bot "
-                f"{bot}, which is not in kore_bot_credentials either"
-            )
+        needs = ", or ".join(vendor.needs for vendor in VENDORS)
+        yield f"nothing is configured: give {needs}, or both"
 
 
 def _text_lines(config: Config) -> Iterator[str]:
-    for name in _NEVER_BLANK:
+    for name in _never_blank():
         for where, text in _strings(config.get(name), name):
             if not text.strip():
                 yield f"{where}: is blank"
             elif not text.isprintable() and "secret" not in where and is_json(text):
                 yield f"{where}: holds characters that can't be shown"
-    for name in ("avaamo_access_token", "user_agent"):
+    headers = [name for vendor in VENDORS for name in vendor.headers]
+    for name in (*headers, "user_agent"):
         value = config.get(name) or ""
         if not (value.isascii() and value.isprintable() and value.strip() == value):
             yield (
                 f"{name}: holds characters that an HTTP header can't carry, or white "
                 f"space around it"
             )
+
+
+def _never_blank() -> Sequence[str]:
+    """The settings in which a blank text is a mistake, in the order of their names."""
+    names = [name for vendor in VENDORS for name in vendor.never_blank]
+    return sorted([*names, "personal_data_key"])
 
 
 def _strings(value: object, *path: str | int) -> Iterator[tuple[str, str]]:
@@ -210,8 +150,8 @@ def _strings(value: object, *path: str | int) -> Iterator[tuple[str, str]]:
 
 
 def _url_lines(config: Config) -> Iterator[str]:
-    for name in ("avaamo_base_url", "kore_base_url"):
-        if given(config, name):
+    for name in (name for vendor in VENDORS for name in vendor.urls):
+        if is_given(config, name):
             problem = _url_problem(config[name])
             if problem:
                 yield f"{name}: {problem}"
@@ -246,7 +186,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _file_lines(config: Config) -> Iterator[str]:
-    if given(config, "ca_bundle"):
+    if is_given(config, "ca_bundle"):
         try:
             ssl.create_default_context(cafile=config["ca_bundle"])
         except (OSError, ValueError) as error:
@@ -256,7 +196,7 @@ def _file_lines(config: Config) -> Iterator[str]:
 def _range_lines(config: Config) -> Iterator[str]:
     instants: dict[str, datetime] = {}
     for name in ("start_date", "end_date"):
-        if given(config, name):
+        if is_given(config, name):
             try:
                 instants[name] = parse_instant(config[name])
             except ValueError:
@@ -271,7 +211,7 @@ def _range_lines(config: Config) -> Iterator[str]:
 
 def _personal_lines(config: Config) -> Iterator[str]:
     mode = config["personal_data"]
-    if mode != "keep" and not given(config, "personal_data_key"):
+    if mode != "keep" and not is_given(config, "personal_data_key"):
         yield f"personal_data_key: is missing, while personal_data is {mode}"
 
 

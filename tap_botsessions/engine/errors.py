@@ -1,11 +1,14 @@
-"""What can go wrong with one bot, told in a line that says what to do."""
+"""What can go wrong with one bot, in a line that says what to do."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 FailureType = Literal["config_error", "system_error", "transient_error"]
-"""What can mend a failure: the settings, neither, or another run."""
+"""What can fix a failure: the settings, neither, or another run."""
+
+RateLimit = Literal["minute", "hour"]
+"""The budget that a request was refused for."""
 
 
 class TransientError(Exception):
@@ -21,10 +24,10 @@ class TransientError(Exception):
         self,
         message: str,
         wait: float | None = None,
-        limit: Literal["minute", "hour"] | None = None,
+        limit: RateLimit | None = None,
         status: int | None = None,
     ) -> None:
-        """Put down what happened."""
+        """Keep what happened."""
         super().__init__(message)
         self.wait = wait
         self.limit = limit
@@ -38,10 +41,26 @@ class BotError(Exception):
     no text of a message and no e-mail address.
 
     Attributes:
-        failure_type: What can mend it.
+        failure_type: What can fix it.
     """
 
     failure_type: ClassVar[FailureType] = "system_error"
+
+
+class Failure(NamedTuple):
+    """A bot that failed, in one stream.
+
+    Attributes:
+        vendor: The vendor's name.
+        stream: The stream's name.
+        label: The stream and the bot, for messages.
+        error: Why.
+    """
+
+    vendor: str
+    stream: str
+    label: str
+    error: BotError
 
 
 class RequestError(BotError):
@@ -54,13 +73,13 @@ class RequestError(BotError):
     failure_type: ClassVar[FailureType] = "config_error"
 
     def __init__(self, message: str, status: int | None = None) -> None:
-        """Put down what happened."""
+        """Keep what happened."""
         super().__init__(message)
         self.status = status
 
 
 class UnavailableError(RequestError):
-    """A request was made in vain as often as it may be."""
+    """A request failed as often as it may be made."""
 
     failure_type = "transient_error"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from pyrate_limiter import Duration, InMemoryBucket, Rate, RateItem
 
 if TYPE_CHECKING:
     from pyrate_limiter import Decision
+
+    from tap_botsessions.engine.errors import RateLimit
 
 logger = logging.getLogger("tap-botsessions")
 
@@ -24,16 +26,18 @@ class Budget:
     A budget is no lock: it is used by one thread. Others may look at it.
 
     Attributes:
-        what: Whose budget it is.
+        label: Whose budget it is.
         per_minute: Requests in any 60 seconds.
         per_hour: Requests in any 60 minutes, if that is limited too.
     """
 
-    def __init__(self, what: str, per_minute: int, per_hour: int | None = None) -> None:
+    def __init__(
+        self, label: str, per_minute: int, per_hour: int | None = None
+    ) -> None:
         """Set up the rates.
 
         Args:
-            what: Whose budget it is.
+            label: Whose budget it is.
             per_minute: Requests in any 60 seconds.
             per_hour: Requests in any 60 minutes, if that is limited too.
         """
@@ -44,16 +48,16 @@ class Budget:
             most = per_minute * (Duration.HOUR + _MARGIN) // minute.interval
             hour = Rate(min(per_hour, most), Duration.HOUR + _MARGIN)
             rates = [minute, hour] if per_hour > per_minute else [hour]
-        self.what = what
+        self.label = label
         self.per_minute = per_minute
         self.per_hour = per_hour
         self._rates = rates
         self._bucket = InMemoryBucket(rates)
         self._blocked_until = 0.0
-        self._told = False
+        self._is_announced = False
 
     @property
-    def wait(self) -> float:
+    def seconds_until_free(self) -> float:
         """Seconds for which no request may be made, as far as is known."""
         return max(self._blocked_until - time.monotonic(), 0.0)
 
@@ -65,14 +69,14 @@ class Budget:
             milliseconds += times * rate.interval
         return milliseconds / 1000
 
-    def take(self) -> float:
-        """Take a place for one request.
+    def try_acquire(self) -> float:
+        """Take a place for one request, if there is one.
 
         Returns:
             0 if the request may be made now, else the seconds to wait before asking
             again; no place is taken then.
         """
-        if (wait := self.wait) > 0:
+        if (wait := self.seconds_until_free) > 0:
             return wait
         now = _milliseconds()
         self._bucket.leak(now)
@@ -81,14 +85,14 @@ class Budget:
             return 0.0
         wait = (decision.retry_after_ms or _MARGIN) / 1000
         self._blocked_until = time.monotonic() + wait
-        level = logging.DEBUG if self._told else logging.INFO
+        level = logging.DEBUG if self._is_announced else logging.INFO
         logger.log(
-            level, "%s: waiting %.0f s for the budget of requests", self.what, wait
+            level, "%s: waiting %.0f s for the budget of requests", self.label, wait
         )
-        self._told = True
+        self._is_announced = True
         return wait
 
-    def pause(self, limit: Literal["minute", "hour"], wait: float | None) -> float:
+    def block(self, limit: RateLimit, wait: float | None) -> float:
         """Make no request for a while: the vendor has refused one for its rate.
 
         Args:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_botsessions.config.inputs import Json
-    from tap_botsessions.config.settings import Config
+    from tap_botsessions.engine.options import Config, Json
 
 KEYWORD = "x-personal"
 

@@ -1,139 +1,47 @@
 """Reading windows whole: pages, verification against the vendor's count, re-reads.
 
 The functions here do no I/O. They are generators that yield batches of fetches, each a
-request to be made, and are sent the pages. Whoever drives them (see `ahead`) decides
-when, where and how many at a time the requests are made.
+request to be made, and are sent the pages. Whoever drives them (see `scheduler`)
+decides when, where and how many at a time the requests are made.
 
 Why a window can be trusted: an attempt to read it counts only if the vendor's count
 stood still from the first page to the last, as many records came as were counted, and
 no key came on two pages. A list that moved under the paging breaks one of the three. It
-is read again, and what was seen in earlier attempts is kept, since records can also
-leave a list. Where a list won't stand still, its window is narrowed, in the end to a
-single page, which can't be torn.
+is read again, and what earlier attempts saw is kept, since records can also leave a
+list. Where a list won't stand still, its window is narrowed, in the end to a single
+page, which can't be torn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_botsessions.engine.errors import FilterError, IncompleteError
+from tap_botsessions.engine.pages import CountResult, WindowResult
 from tap_botsessions.engine.windows import Window, narrowed
 
 if TYPE_CHECKING:
-    from tap_botsessions.engine.pacing import Budget
+    from collections.abc import Generator, Iterable, Sequence
+
+    from tap_botsessions.engine.errors import RecordError
+    from tap_botsessions.engine.options import Limits
+    from tap_botsessions.engine.pages import (
+        Fetch,
+        Lists,
+        Page,
+        PagedList,
+        Reading,
+        Seen,
+    )
     from tap_botsessions.engine.records import Row
-
-ROWS = 3_000
-"""A window is narrowed until the vendor counts no more records in it than this."""
-
-MOST = 10 * ROWS
-"""A count of more than this in a single second is taken for wrong."""
-
-PAGES = 50
-"""So many pages are asked for ahead, lest a wrong count make for as many requests."""
 
 _ROUNDING = timedelta(seconds=2)
 """How far a record may lie outside of the range that was asked for."""
-
-ATTEMPTS = 3
-"""How often a list that moves is read before its window is narrowed."""
-
-
-Seen = dict[tuple[str, ...], "Row"]
-"""Rows by their keys."""
-
-
-class Page(NamedTuple):
-    """One page of a list, and what the vendor said of the list at that moment.
-
-    Attributes:
-        rows: The records, typed.
-        received: How many records came, those of no interest included.
-        total: How many records the vendor counts in the whole list.
-        more: Whether the vendor says that further pages follow.
-        following: The position of the next page, going on from what came.
-        told: The ids of which it tells, where ids were asked for.
-        gone: Those of them that don't exist.
-    """
-
-    rows: list[Row]
-    received: int
-    total: int
-    more: bool
-    following: int
-    told: Sequence[str] = ()
-    gone: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """A request for a page.
-
-    Attributes:
-        send: Makes one attempt and returns the page; raises TransientError where
-            another attempt may succeed, and BotError where none will.
-        budget: What the request is charged to.
-        what: The stream and the bot, for messages.
-    """
-
-    send: Callable[[], Page]
-    budget: Budget
-    what: str
-
-
-class Listing(Protocol):
-    """A list in one window of time, served page by page at numbered positions."""
-
-    @property
-    def first(self) -> int:
-        """The position of the first page."""
-
-    def fetch(self, position: int) -> Fetch:
-        """The request for the page at a position."""
-
-    def ahead(self, first: Page) -> Iterable[int]:
-        """The positions of the other pages, as far as the first page can tell."""
-
-
-Listings = Callable[[Window], Sequence[Listing]]
-"""The lists that make up a window, more than one where the vendor wants it so."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A window that was read whole.
-
-    Attributes:
-        window: The window, or the leading part of it that was taken; none where the
-            rows were not asked for by their time.
-        rows: Its rows, in order of time, each key once.
-        beyond: Rows that were seen on the way and lie after the window, by key.
-        gone: What was asked for by its id and does not exist.
-        expected: Records that the vendor counted in what was asked for.
-        received: Records that came in the attempt that is trusted.
-        attempts: How often it was read.
-        requests: Requests that it took, repeated ones included.
-        seconds: Time that it took, from its first request on.
-    """
-
-    window: Window | None
-    rows: list[Row]
-    beyond: Seen = field(default_factory=dict)
-    gone: Sequence[str] = ()
-    expected: int = 0
-    received: int = 0
-    attempts: int = 1
-    requests: int = 0
-    seconds: float = 0.0
-
-
-Reading = Generator[Sequence[Fetch], Sequence[Page], Taken]
 
 
 class _TooManyError(Exception):
@@ -146,39 +54,48 @@ class _MovedError(IncompleteError):
     """The list did not stand still in any attempt; less of it may."""
 
 
-def take(
-    listings: Listings,
-    window: Window,
-    seen: Seen,
-    max_rows: int = ROWS,
-) -> Reading:
-    """Take a window whole, or a leading part of it where it holds too much.
+@dataclass
+class _Union:
+    """All that came while a window was read, whatever came of the attempt."""
+
+    rows: Seen
+    errors: dict[str, RecordError] = field(default_factory=dict)
+
+    def add(self, *pages: Page) -> None:
+        for page in pages:
+            self.rows.update((row.key, row) for row in page.rows)
+            self.errors.update(page.errors)
+
+
+def read_window(lists: Lists, window: Window, seen: Seen, limits: Limits) -> Reading:
+    """Read a window whole, or a leading part of it where it holds too much.
 
     Args:
-        listings: Makes the lists of a window.
+        lists: Makes the lists of a window.
         window: The window.
-        seen: Rows that earlier readings saw in the window or after it, by key.
-        max_rows: More than this are not taken at once.
+        seen: Rows in the window or after it that earlier readings came upon, by key.
+        limits: How much is read at once, and how often.
 
     Returns:
-        What was taken. What remains of the window is the caller's to ask for.
+        What was read. What remains of the window is the caller's to ask for.
 
     Raises:
         IncompleteError: The records don't add up to the vendor's count.
     """
-    union = dict(seen)
+    union = _Union(dict(seen))
+    max_rows = limits.max_window_rows
     while True:
-        lists: list[_Whole] = []
+        whole: list[_WholeList] = []
         try:
-            for listing in listings(window):
-                whole = yield from _take_list(listing, union, max_rows)
-                lists.append(whole)
+            for paged in lists(window):
+                read = yield from _read_list(paged, union, max_rows, limits)
+                whole.append(read)
         except _TooManyError as error:
             part = narrowed(window, 0.95 * max_rows / error.total)
-            if part is None and error.total > MOST:
+            if part is None and error.total > limits.max_rows_per_second:
                 msg = f"{window}: {error.total} records are counted in a second"
                 raise IncompleteError(msg) from error
-            max_rows = max_rows if part else MOST
+            max_rows = max_rows if part else limits.max_rows_per_second
         except _MovedError as error:
             part = narrowed(window, 0.5)
             if part is None:
@@ -186,11 +103,11 @@ def take(
         except IncompleteError as error:
             raise IncompleteError(f"{window}: {error}") from error
         else:
-            return _taken(window, union, lists)
+            return _result(window, union, whole)
         window = part or window
 
 
-class _Whole(NamedTuple):
+class _WholeList(NamedTuple):
     """A list that was read whole: what was counted, what came, at which attempt."""
 
     expected: int
@@ -198,40 +115,42 @@ class _Whole(NamedTuple):
     attempts: int
 
 
-def _taken(window: Window, union: Seen, lists: Sequence[_Whole]) -> Taken:
+def _result(window: Window, union: _Union, lists: Sequence[_WholeList]) -> WindowResult:
+    seen = union.rows
     rows = sorted(
-        (row for row in union.values() if row.time in window),
+        (row for row in seen.values() if row.time in window),
         key=attrgetter("time", "key"),
     )
-    beyond = {key: row for key, row in union.items() if row.time >= window.end}
-    return Taken(
+    return WindowResult(
         window,
         rows,
-        beyond,
+        carried_over={key: row for key, row in seen.items() if row.time >= window.end},
+        errors=union.errors,
         expected=sum(each.expected for each in lists),
         received=sum(each.received for each in lists),
         attempts=max((each.attempts for each in lists), default=1),
     )
 
 
-def _take_list(
-    listing: Listing,
-    union: Seen,
+def _read_list(
+    paged: PagedList,
+    union: _Union,
     max_rows: int,
-) -> Generator[Sequence[Fetch], Sequence[Page], _Whole]:
+    limits: Limits,
+) -> Generator[Sequence[Fetch], Sequence[Page], _WholeList]:
     flaws = set()
-    for attempt in range(1, ATTEMPTS + 1):
-        pages = yield from _read_pages(listing, union, max_rows)
+    for attempt in range(1, limits.max_attempts + 1):
+        pages = yield from _read_pages(paged, union, max_rows, limits.max_pages_ahead)
         keys = [{row.key for row in page.rows} for page in pages]
         flaw = _flaw(pages, is_torn=len(set().union(*keys)) < sum(map(len, keys)))
         if flaw is None:
             received = sum(page.received for page in pages)
-            return _Whole(pages[0].total, received, attempt)
+            return _WholeList(pages[0].total, received, attempt)
         flaws.add(flaw)
-    told = " and ".join(sorted(flaw.text for flaw in flaws))
+    found = " and ".join(sorted(flaw.text for flaw in flaws))
     msg = (
-        f"{told}, in {ATTEMPTS} attempts; the window is not emitted, so that no record "
-        f"is lost in silence"
+        f"{found}, in {limits.max_attempts} attempts; the window is not emitted, so "
+        f"that no record is lost in silence"
     )
     if len(flaws) == 1 and all(flaw.still for flaw in flaws):
         raise IncompleteError(msg)
@@ -239,20 +158,21 @@ def _take_list(
 
 
 def _read_pages(
-    listing: Listing,
-    union: Seen,
+    paged: PagedList,
+    union: _Union,
     max_rows: int,
+    max_pages: int,
 ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
     """Walk a list from page to page; the pages that the first one foretells at once.
 
     The rows of all that come join the union, those of pages that were foretold wrongly
     included.
     """
-    [page] = yield [listing.fetch(listing.first)]
-    _join(union, page)
+    [page] = yield [paged.fetch(paged.first)]
+    union.add(page)
     if page.total > max_rows:
         raise _TooManyError(page.total)
-    foretold = iter(listing.ahead(page))
+    foretold = iter(paged.remaining(page))
     at_hand: dict[int, Page] = {}
     pages = [page]
     received = page.received
@@ -261,19 +181,16 @@ def _read_pages(
         and received < 2 * page.total + 1
         and (received < page.total or page.more)
     ):
-        if page.following not in at_hand:
-            positions = [*dict.fromkeys([page.following, *islice(foretold, PAGES)])]
-            batch = yield [listing.fetch(position) for position in positions]
+        if page.next_position not in at_hand:
+            ahead = islice(foretold, max_pages)
+            positions = [*dict.fromkeys([page.next_position, *ahead])]
+            batch = yield [paged.fetch(position) for position in positions]
             at_hand.update(zip(positions, batch, strict=True))
-            _join(union, *batch)
-        page = at_hand[page.following]
+            union.add(*batch)
+        page = at_hand[page.next_position]
         pages.append(page)
         received += page.received
     return pages
-
-
-def _join(union: Seen, *pages: Page) -> None:
-    union.update((row.key, row) for page in pages for row in page.rows)
 
 
 class _Flaw(NamedTuple):
@@ -302,14 +219,40 @@ def _flaw(pages: Sequence[Page], *, is_torn: bool) -> _Flaw | None:
     return None
 
 
-def first_page(listing: Listing, window: Window) -> Reading:
-    """Ask for the first page of a list, and no more."""
-    [page] = yield [listing.fetch(listing.first)]
-    return Taken(window, page.rows, expected=page.total, received=page.received)
+def read_first_page(lists: Lists, window: Window) -> Reading:
+    """Ask for the first page of the first list of a window, and no more.
+
+    Returns:
+        Its rows in the vendor's order.
+    """
+    first, *_ = lists(window)
+    [page] = yield [first.fetch(first.first)]
+    return WindowResult(
+        window,
+        page.rows,
+        errors=page.errors,
+        expected=page.total,
+        received=page.received,
+    )
 
 
-def hold_to(window: Window, rows: Iterable[Row]) -> None:
-    """Hold rows against the range that was asked for.
+def count_records(lists: Lists, windows: Iterable[Window]) -> Reading:
+    """Ask how many records the vendor counts in windows, one window after another.
+
+    Returns:
+        A `CountResult`; no rows.
+    """
+    totals: list[list[int]] = []
+    received = 0
+    for window in windows:
+        pages = yield [paged.fetch_count() for paged in lists(window)]
+        totals.append([page.total for page in pages])
+        received += sum(page.received for page in pages)
+    return CountResult(None, [], received=received, totals=totals)
+
+
+def check_in_window(window: Window, rows: Iterable[Row]) -> None:
+    """Compare rows with the range that was asked for.
 
     Avaamo removed parameters by which its lists were filtered once and may ignore them
     (release notes, Atlas 8): an answer to another question must not pass for an answer
@@ -328,17 +271,20 @@ def hold_to(window: Window, rows: Iterable[Row]) -> None:
             raise FilterError(msg)
 
 
-def next_width(taken: Window, rows: int, asked: Window, widest: timedelta) -> timedelta:
+def next_width(
+    read: Window, rows: int, requested: Window, max_width: timedelta, limits: Limits
+) -> timedelta:
     """How wide the next window of a bot should be, from how dense the last one was.
 
     Args:
-        taken: What was taken.
+        read: What was read.
         rows: How many rows that held.
-        asked: What was to be taken.
-        widest: The limit.
+        requested: What was to be read.
+        max_width: The limit.
+        limits: How many rows a window may hold.
     """
-    if taken.end < asked.end:
-        return taken.width
-    growth = min(0.95 * ROWS / max(rows, 1), 2)
-    seconds = max(math.floor(asked.width.total_seconds() * growth), 1)
-    return min(timedelta(seconds=seconds), widest)
+    if read.end < requested.end:
+        return read.width
+    growth = min(0.95 * limits.max_window_rows / max(rows, 1), 2)
+    seconds = max(math.floor(requested.width.total_seconds() * growth), 1)
+    return min(timedelta(seconds=seconds), max_width)

@@ -16,7 +16,7 @@ from tap_botsessions.engine.errors import RecordError
 from tap_botsessions.engine.windows import parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from tap_botsessions.config.inputs import Json
+    from tap_botsessions.engine.options import Json
 
 Convert = Callable[[Any], Any]
 Columns = Mapping[str, tuple[str, Convert]]
@@ -37,14 +37,16 @@ class Row(NamedTuple):
     """A record on its way to the target.
 
     Attributes:
-        key: What tells it from every other record of the same bot.
+        key: What distinguishes it from every other record of the same list.
         time: Its place in the bot's history.
         record: What is emitted.
+        bot: The bot's id.
     """
 
     key: tuple[str, ...]
     time: datetime
     record: dict[str, Any]
+    bot: str
 
 
 def text(value: object) -> str:
@@ -175,7 +177,7 @@ def _convert(record: dict[str, Any], field: str, name: str, convert: Convert) ->
 
 
 def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:
-    """Hold a record against what it can't be without.
+    """Check that a record has what it can't be without.
 
     Args:
         record: A shaped record.
@@ -194,7 +196,7 @@ def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:
             )
             msg = (
                 f"a record of {stream} has {state} in the field '{field}', without "
-                f"which it can be neither told apart nor placed in time; the window "
+                f"which it can be neither identified nor placed in time; the window "
                 f"is not emitted, so that no record is lost in silence"
             )
             raise RecordError(msg)

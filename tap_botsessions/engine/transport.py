@@ -1,4 +1,4 @@
-"""HTTP to one vendor: what may be retried, what is final, what may be told of it."""
+"""HTTP to one vendor: what may be retried, what is final, what may be shown of it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.engine.records import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from requests.auth import AuthBase
     from urllib3 import BaseHTTPResponse
 
-T = TypeVar("T")
+    from tap_botsessions.engine.errors import RateLimit
+    from tap_botsessions.engine.options import Json, Options
 
-# It tells of headers that can't be parsed by quoting them, with a traceback.
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,31 +52,49 @@ class Request:
 
 
 @dataclass(frozen=True)
+class ErrorFormat:
+    """How a vendor words its refusals.
+
+    Attributes:
+        message: The vendor's own words, from the decoded body of a refusal; it may
+            raise an IndexError, KeyError, TypeError or ValueError where there are none.
+        advice: What to check where a status is final.
+        retried: Statuses that may be retried beside 408, 429 and 5xx.
+        rate_limit: The limit that was exceeded, from the words of a 429.
+    """
+
+    message: Callable[[Json], object]
+    advice: Mapping[int, str]
+    retried: frozenset[int] = frozenset()
+    rate_limit: Callable[[str], RateLimit] = lambda _message: "minute"
+
+
 class Transport:
     """Makes requests to one vendor's host; used by many threads at once.
 
     Attributes:
         base_url: Scheme, host and perhaps a path, without a slash at the end.
-        user_agent: The User-Agent header.
-        timeout: Seconds to wait for a connection, for the answer to begin, and for it
-            to end.
-        secrets: What must never be told.
-        advice: What to check where a status is final.
-        retried: Statuses that may be retried beside 408, 429 and 5xx.
-        ca_bundle: A file of the authorities to trust instead of the public ones.
         listeners: Called with each answer, by the thread that it came to.
     """
 
-    base_url: str
-    user_agent: str
-    timeout: float
-    secrets: Sequence[str]
-    advice: Mapping[int, str]
-    retried: frozenset[int] = frozenset()
-    ca_bundle: str | None = None
-    listeners: list[Callable[[requests.Response], object]] = field(default_factory=list)
-    _sessions: list[requests.Session] = field(default_factory=list, init=False)
-    _due: dict[BaseHTTPResponse, float] = field(default_factory=dict, init=False)
+    def __init__(self, url: str, options: Options, errors: ErrorFormat) -> None:
+        """Prepare to make requests.
+
+        Args:
+            url: Where to; `https://` is added where no scheme is given.
+            options: Of the run: its time-out, its certificates, its secrets.
+            errors: How the vendor words its refusals.
+        """
+        self.base_url = base_url(url)
+        self.listeners: list[Callable[[requests.Response], object]] = []
+        self._user_agent = user_agent(options.config)
+        self._timeout: float = options.config["request_timeout_seconds"]
+        self._ca_bundle: str | None = options.config.get("ca_bundle")
+        self._secrets = options.secrets
+        self._errors = errors
+        self._lock = Lock()
+        self._sessions: list[requests.Session] = []
+        self._due: dict[BaseHTTPResponse, float] = {}
 
     def send(self, request: Request, parse: Callable[[Any], T]) -> T:
         """Make one attempt at a request, and parse the answer.
@@ -96,8 +116,8 @@ class Transport:
         try:
             return parse(decode(response.content))
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-            told = self._vendor_message(response)
-            msg = f"the answer is not the JSON expected{told}"
+            said = self._vendor_message(response)
+            msg = f"the answer is not the JSON expected{said}"
             raise TransientError(msg) from None
 
     def _answer(self, request: Request) -> requests.Response:
@@ -110,7 +130,7 @@ class Transport:
                     params=request.params,
                     json=request.body,
                     auth=request.auth,
-                    timeout=self.timeout,
+                    timeout=self._timeout,
                     allow_redirects=False,
                     stream=True,
                 ) as response,
@@ -118,7 +138,7 @@ class Transport:
                 self._read(response)  # here: if it is broken, its socket is closed
                 return response
         except requests.Timeout:
-            msg = f"no whole answer within {self.timeout:g} s"
+            msg = f"no whole answer within {self._timeout:g} s"
             raise TransientError(msg) from None
         except (
             requests.ConnectionError,
@@ -140,16 +160,20 @@ class Transport:
             requests.Timeout: It takes longer.
         """
         raw: BaseHTTPResponse = response.raw
-        self._due[raw] = time.monotonic() + self.timeout
+        with self._lock:
+            self._due[raw] = time.monotonic() + self._timeout
+        error: requests.RequestException | None = None
         try:
             _ = response.content
-        except requests.RequestException:
-            if raw in self._due:
-                raise
+        except requests.RequestException as broken:
+            error = broken
         finally:
-            is_late = self._due.pop(raw, None) is None
-        if is_late:
+            with self._lock:
+                is_overdue = self._due.pop(raw, None) is None
+        if is_overdue:
             raise requests.Timeout
+        if error is not None:
+            raise error
 
     def end_overdue(self) -> None:
         """End the answers that take too long; not by the threads that read them.
@@ -158,26 +182,29 @@ class Transport:
         and then would be waited for without end.
         """
         now = time.monotonic()
-        for raw, due in list(self._due.items()):
-            if due < now and self._due.pop(raw, 0.0):
-                with suppress(OSError, RuntimeError):  # it has just come to its end
-                    raw.shutdown()
+        with self._lock:
+            overdue = [raw for raw, due in self._due.items() if due < now]
+            for raw in overdue:
+                del self._due[raw]
+        for raw in overdue:
+            with suppress(OSError, RuntimeError):  # it has just come to its end
+                raw.shutdown()
 
     @contextmanager
     def _session(self) -> Iterator[requests.Session]:
         """A session of one's own: sessions are not made to be shared by threads."""
-        try:
-            session = self._sessions.pop()
-        except IndexError:
-            session = self._new_session()
+        with self._lock:
+            session = self._sessions.pop() if self._sessions else None
+        session = session or self._new_session()
         try:
             yield session
         finally:
-            self._sessions.append(session)
+            with self._lock:
+                self._sessions.append(session)
 
     def _new_session(self) -> requests.Session:
         session = _Session()
-        session.headers["User-Agent"] = self.user_agent
+        session.headers["User-Agent"] = self._user_agent
         session.proxies = self._environment["proxies"]
         session.verify = self._environment["verify"]
         session.trust_env = False
@@ -188,39 +215,33 @@ class Transport:
         """What the environment says of proxies and certificates, looked up once."""
         with requests.Session() as session:
             return session.merge_environment_settings(
-                self.base_url, {}, stream=None, verify=self.ca_bundle, cert=None
+                self.base_url, {}, stream=None, verify=self._ca_bundle, cert=None
             )
 
     def _refusal(self, response: requests.Response) -> Exception:
         """The error that an answer without the data amounts to."""
         status = response.status_code
-        told = self._vendor_message(response)
-        message = f"answered {status}{told}"
+        said = self._vendor_message(response)
+        message = f"answered {status}{said}"
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            hourly = "hour" in told.lower()
-            limit: Literal["hour", "minute"] = "hour" if hourly else "minute"
+            limit = self._errors.rate_limit(said)
             return TransientError(message, _retry_after(response), limit, status)
         if (
-            status in self.retried
+            status in self._errors.retried
             or status == HTTPStatus.REQUEST_TIMEOUT
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
             return TransientError(message, _retry_after(response), status=status)
         if response.is_redirect:
             message += ", a redirect, which is not followed; check the base URL"
-        elif status in self.advice:
-            message += f"; {self.advice[status]}"
+        elif status in self._errors.advice:
+            message += f"; {self._errors.advice[status]}"
         return RequestError(message, status)
 
     def _vendor_message(self, response: requests.Response) -> str:
-        """The vendor's own words on an error, cut and cleaned, or nothing.
-
-        Avaamo has `{"error": "..."}` (analytics pages), Kore.ai
-        `{"errors": [{"msg": "...", "code": 4002}]}`.
-        """
+        """The vendor's own words on an error, cut and cleaned, or nothing."""
         try:
-            body = decode(response.content)
-            said = body["errors"][0]["msg"] if "errors" in body else body["error"]
+            said = self._errors.message(decode(response.content))
         except (IndexError, KeyError, TypeError, ValueError):
             return ""
         return f' ("{self._redacted(said)}")' if isinstance(said, str) else ""
@@ -231,7 +252,7 @@ class Transport:
         return f"the connection failed ({self._redacted(str(cause))})"
 
     def _redacted(self, text: str) -> str:
-        for secret in self.secrets:
+        for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         text = re.sub(r"\S+@\S+", "[address]", text)
         text = re.sub(r"[\w./+=-]{24,}", "[...]", text)
@@ -244,6 +265,18 @@ class _Session(requests.Session):
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
+
+
+@contextmanager
+def discreet_urllib3() -> Iterator[None]:
+    """Keep urllib3 from logging headers that it can't parse: it would quote them."""
+    logger = logging.getLogger("urllib3.connection")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -6,34 +6,37 @@ One request for each bot, and of the first bot of a vendor that has records two 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.errors import BotError
-from tap_botsessions.engine.reader import Taken
-from tap_botsessions.engine.scheduler import Job, ReadAhead
+from tap_botsessions.engine.errors import BotError, Failure
+from tap_botsessions.engine.jobs import Job
+from tap_botsessions.engine.pages import WindowResult
+from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.windows import Window
-from tap_botsessions.singer.stream import BotStream, Failure
-from tap_botsessions.vendors.avaamo.streams import AvaamoStream
-from tap_botsessions.vendors.avaamo.time_tokens import UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import requests
 
-    from tap_botsessions.engine.reader import Reading
+    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.pages import Reading
     from tap_botsessions.engine.records import Row
-    from tap_botsessions.tap import TapBotsessions
+    from tap_botsessions.engine.stream import ListStream
 
 _RETRIES = 1
-_PATIENCE = 5.0
+_MAX_PAUSE = 5.0
 """Seconds to wait for a vendor that asks for it: somebody is waiting for us."""
 
 _SKEW = 30.0
 """Seconds from which on clocks count as apart; Kore.ai's tokens allow for 60."""
+
+
+_Question = tuple["ListStream", str]
+"""The stream and the bot that are asked for."""
 
 
 @dataclass
@@ -63,12 +66,12 @@ class VendorCheck:
         stream: The stream that was asked for.
         window: The time that was asked for.
         bots: Its bots.
-        skew: Seconds by which its clock is ahead of this machine's, if it tells.
+        skew: Seconds by which its clock is ahead of this machine's, if that is known.
         budget_left: What it says is left of the budget of requests, if it does.
         remarks: Where it answers other than one would think, and what the tap does.
     """
 
-    stream: BotStream
+    stream: ListStream
     window: Window
     bots: list[BotCheck] = field(default_factory=list)
     skew: float | None = None
@@ -76,7 +79,7 @@ class VendorCheck:
     remarks: list[str] = field(default_factory=list)
 
     def listen(self, response: requests.Response) -> None:
-        """Note what an answer tells beside its body."""
+        """Note what the headers of an answer say."""
         now = time.time()
         for name, value in response.headers.items():
             if name.lower().endswith("ratelimit-remaining"):
@@ -89,79 +92,87 @@ class VendorCheck:
         self.skew = round(date.timestamp() + 0.5 - now)
 
 
-def check(tap: TapBotsessions) -> list[VendorCheck]:
-    """Ask each vendor for each bot, all at once."""
-    vendors = [_vendor(stream) for stream in probed(tap)]
-    probes = {
-        vendor.stream.what(bot): vendor.stream.probe(bot, vendor.window)
-        for vendor in vendors
-        for bot in vendor.stream.bots
-    }
-    outcomes = dict(_ask(tap, probes))
-    for vendor in vendors:
-        stream = vendor.stream
-        vendor.bots = [
-            _bot(stream, bot, outcomes[stream.what(bot)]) for bot in stream.bots
-        ]
-    examinations = {
-        vendor.stream.name: _examine(vendor, bot, taken)
-        for vendor in vendors
-        if (found := _first_with_rows(vendor, outcomes))
-        for bot, taken in [found]
-    }
-    dict(_ask(tap, examinations))
-    for vendor in vendors:
-        _remark_on_clocks(vendor)
-        _remark_on_absent_bots(vendor)
-    return vendors
+@dataclass(frozen=True)
+class Check:
+    """Asks vendors for their bots.
+
+    Attributes:
+        streams: The stream of each vendor that a bot is asked for by.
+        options: What a sync is asked to do.
+        on_tick: Called again and again while vendors are asked.
+    """
+
+    streams: Sequence[ListStream]
+    options: Options
+    on_tick: Callable[[], None]
+
+    def vendors(self) -> list[VendorCheck]:
+        """Ask each vendor for each bot, all at once."""
+        vendors = [_vendor(stream) for stream in self.streams]
+        probes = {
+            (vendor.stream, bot): vendor.stream.probe([bot], vendor.window)
+            for vendor in vendors
+            for bot in vendor.stream.bots
+        }
+        outcomes = dict(self._ask(probes))
+        for vendor in vendors:
+            stream = vendor.stream
+            vendor.bots = [
+                _bot(stream, bot, outcomes[stream, bot]) for bot in stream.bots
+            ]
+        examinations = {
+            (vendor.stream, bot): _examine(vendor, bot, result)
+            for vendor in vendors
+            if (found := _first_with_rows(vendor, outcomes))
+            for bot, result in [found]
+        }
+        dict(self._ask(examinations))
+        for vendor in vendors:
+            _remark_on_clocks(vendor)
+            _remark_on_absent_bots(vendor)
+        return vendors
+
+    def failures(self) -> Iterator[Failure]:
+        """Ask for each bot, and yield those that can't be read."""
+        for stream in self.streams:
+            window = _recent(stream)
+            probes = {(stream, bot): stream.probe([bot], window) for bot in stream.bots}
+            for (_, bot), result in self._ask(probes):
+                if isinstance(result, BotError):
+                    label = stream.label(bot)
+                    yield Failure(stream.vendor, stream.name, label, result)
+
+    def _ask(
+        self, readings: Mapping[_Question, Reading]
+    ) -> Iterator[tuple[_Question, WindowResult | BotError]]:
+        jobs = {
+            Job([question[1]], first=reading): question
+            for question, reading in readings.items()
+        }
+        with Scheduler(
+            jobs,
+            self.options.config["max_concurrent_requests"],
+            _RETRIES,
+            replace(self.options.limits, max_pause=_MAX_PAUSE),
+            self.on_tick,
+        ) as scheduler:
+            for job, _, result in scheduler:
+                yield jobs[job], result
 
 
-def failures(tap: TapBotsessions) -> Iterator[Failure]:
-    """Ask for each bot, and tell of those that can't be read."""
-    for stream in probed(tap):
-        window = _recent(stream)
-        probes = {stream.what(bot): stream.probe(bot, window) for bot in stream.bots}
-        for what, outcome in _ask(tap, probes):
-            if isinstance(outcome, BotError):
-                yield Failure(stream.name, what, outcome)
-
-
-def probed(tap: TapBotsessions) -> Iterator[BotStream]:
-    """The streams that a bot is asked for by: one of each vendor."""
-    for stream in tap.streams.values():
-        if isinstance(stream, BotStream) and stream.name.endswith("_sessions"):
-            yield stream
-
-
-def _vendor(stream: BotStream) -> VendorCheck:
+def _vendor(stream: ListStream) -> VendorCheck:
     vendor = VendorCheck(stream, _recent(stream))
     stream.transport.listeners.append(vendor.listen)
     return vendor
 
 
-def _recent(stream: BotStream) -> Window:
+def _recent(stream: ListStream) -> Window:
     """The last days of what a sync would read."""
-    end = stream.end
+    end = stream.options.end
     return Window(end - timedelta(days=stream.config["window_days"]), end)
 
 
-def _ask(
-    tap: TapBotsessions, readings: Mapping[str, Reading]
-) -> Iterator[tuple[str, Taken | BotError]]:
-    jobs = [
-        Job(name, _no_window, [], timedelta(days=1), first=reading)
-        for name, reading in readings.items()
-    ]
-    workers = tap.config["max_concurrent_requests"]
-    with ReadAhead(jobs, workers, _RETRIES, tap.end_overdue, _PATIENCE) as ahead:
-        yield from ahead
-
-
-def _no_window(*_: object) -> NoReturn:
-    raise NotImplementedError
-
-
-def _bot(stream: BotStream, bot: str, outcome: Taken | BotError) -> BotCheck:
+def _bot(stream: ListStream, bot: str, outcome: WindowResult | BotError) -> BotCheck:
     if isinstance(outcome, BotError):
         return BotCheck(bot, error=outcome)
     is_known = _is_descending(outcome) or outcome.received == outcome.expected
@@ -171,54 +182,52 @@ def _bot(stream: BotStream, bot: str, outcome: Taken | BotError) -> BotCheck:
     return BotCheck(bot, records=records, newest=newest)
 
 
-def _is_descending(taken: Taken) -> bool:
-    times = [row.time for row in taken.rows]
+def _is_descending(result: WindowResult) -> bool:
+    times = [row.time for row in result.rows]
     return times == sorted(times, reverse=True)
 
 
 def _first_with_rows(
-    vendor: VendorCheck, outcomes: Mapping[str, Taken | BotError]
-) -> tuple[str, Taken] | None:
+    vendor: VendorCheck, outcomes: Mapping[_Question, WindowResult | BotError]
+) -> tuple[str, WindowResult] | None:
     for bot in vendor.stream.bots:
-        outcome = outcomes[vendor.stream.what(bot)]
-        if isinstance(outcome, Taken) and outcome.rows:
+        outcome = outcomes[vendor.stream, bot]
+        if isinstance(outcome, WindowResult) and outcome.rows:
             return bot, outcome
     return None
 
 
-def _examine(vendor: VendorCheck, bot: str, taken: Taken) -> Reading:
+def _examine(vendor: VendorCheck, bot: str, result: WindowResult) -> Reading:
     """Find out where a vendor answers other than one would think."""
     stream, remark = vendor.stream, vendor.remarks.append
-    size = stream.config[stream.page_size_setting]
-    if taken.received < min(size, taken.expected):
+    size = stream.page_size
+    if result.received < min(size, result.expected):
         remark(
-            f"It serves {taken.received} records a page where {size} were asked for; "
+            f"It serves {result.received} records a page where {size} were asked for; "
             f"the tap goes on from what comes."
         )
-    if not _is_descending(taken):
+    if not _is_descending(result):
         remark("Its lists do not begin with the newest record; the tap sorts them.")
-    if isinstance(stream, AvaamoStream) and stream.account.time_tokens.unit != 1:
-        unit = UNITS[stream.account.time_tokens.unit]
-        remark(f"It counts time in {unit}, not in seconds; so does the tap.")
-    row = next((row for row in taken.rows if _is_even(row.time, stream.margin)), None)
+    vendor.remarks.extend(stream.remarks())
+    row = next((row for row in result.rows if _is_even(row.time, stream.margin)), None)
     if row is None:
-        return taken
+        return result
     # A list is asked for from a margin before the start of its window.
     after = Window(row.time + stream.margin, row.time + 4 * stream.margin)
-    if not _has(row, (yield from stream.probe(bot, after))):
+    if not _has(row, (yield from stream.probe([bot], after))):
         remark("A list lacks what is at its very start; the tap asks from before that.")
     before = Window(row.time - stream.margin, row.time)
-    if not _has(row, (yield from stream.probe(bot, before))):
+    if not _has(row, (yield from stream.probe([bot], before))):
         remark("A list lacks what is at its very end; the tap's next window has it.")
-    return taken
+    return result
 
 
 def _is_even(instant: datetime, unit: timedelta) -> bool:
     return (instant - datetime.fromtimestamp(0, UTC)) % unit == timedelta(0)
 
 
-def _has(row: Row, taken: Taken) -> bool:
-    return row.key in {other.key for other in taken.rows}
+def _has(row: Row, result: WindowResult) -> bool:
+    return row.key in {other.key for other in result.rows}
 
 
 def _remark_on_clocks(vendor: VendorCheck) -> None:

@@ -80,10 +80,10 @@ def _bot_data(bot: BotCheck) -> dict[str, Any]:
 
 
 def _vendor_lines(vendor: VendorCheck) -> RenderableType:
-    clock = "not told"
+    clock = "unknown"
     if vendor.skew is not None:
         clock = f"{abs(vendor.skew):.0f} s apart"
-    left = vendor.budget_left or "not told"
+    left = vendor.budget_left or "unknown"
     return Group(
         Text.assemble(
             (vendor.stream.vendor, "bold"), f" at {vendor.stream.transport.base_url}"
@@ -106,8 +106,8 @@ def _bot_lines(vendor: VendorCheck, bot: BotCheck) -> list[RenderableType]:
         why = Padding(Text(str(bot.error)), (0, 0, 0, 4), expand=False)
         return [Text.assemble(("✗ ", "red"), bot.bot), why]
     width = max(len(other.bot) for other in vendor.bots)
-    told = f"  {bot.records:,} in {_duration(vendor.window.width)}"
+    found = f"  {bot.records:,} in {_duration(vendor.window.width)}"
     if bot.newest:
-        told += f", newest {bot.newest:%b %d %H:%M} UTC"
+        found += f", newest {bot.newest:%b %d %H:%M} UTC"
     name = f"{bot.bot:<{width}}"
-    return [Text.assemble(("✓ ", "green"), name, (told, "dim"))]
+    return [Text.assemble(("✓ ", "green"), name, (found, "dim"))]

@@ -1,26 +1,32 @@
 """What it will take to read a range, worked out from how dense it is.
 
-Pure functions, which cut a range as the reader does.
+The reader itself is driven, with counts in place of pages.
 """
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise, takewhile
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.engine.errors import IncompleteError
-from tap_botsessions.engine.reader import MOST, ROWS, next_width
-from tap_botsessions.engine.windows import Window, narrowed
+from tap_botsessions.engine.pages import Fetch, Page, WindowResult
+from tap_botsessions.engine.reader import next_width, read_window
+from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import timedelta
 
+    from tap_botsessions.engine.options import Limits
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.pages import Reading
+
 _DAY = 86_400
 _SWING = 0.6
-"""How much a day's busiest hour has more than the mean, as a share of it; its quietest
-hour has as much less. Windows that are narrower than a day get filled the less for it.
+"""A day's quietest hour has as much less than the mean as its busiest has more. Windows
+that are narrower than a day get filled the less for it.
 """
 
 
@@ -48,17 +54,46 @@ class Stretch(NamedTuple):
 
 
 class Density(NamedTuple):
-    """A stretch, and the records that each list has in its sample."""
+    """A stretch, and the records that each list has in its sample.
+
+    Attributes:
+        stretch: The stretch.
+        totals: The records.
+        swing: How much a day's busiest hour has more than the mean, as a share of it.
+    """
 
     stretch: Stretch
     totals: Sequence[int]
+    swing: float = _SWING
 
     def rows(self, window: Window) -> list[float]:
         """The records that each list has where a window lies in the stretch."""
         span, sample = self.stretch
         start, end = max(window.start, span.start), min(window.end, span.end)
-        share = _busy(Window(start, end)) / _busy(sample) if start < end else 0.0
+        share = 0.0
+        if start < end:
+            busy = _busy(Window(start, end), self.swing)
+            share = busy / _busy(sample, self.swing)
         return [share * total for total in self.totals]
+
+
+@dataclass(frozen=True)
+class ForecastInput:
+    """What a forecast is made from.
+
+    Attributes:
+        densities: The stretches of the range, in order.
+        page_size: Records in a page.
+        max_width: How wide a window may be.
+        limits: How much the reader reads at once.
+        budget: What the requests would be charged to.
+    """
+
+    densities: Sequence[Density]
+    page_size: int
+    max_width: timedelta
+    limits: Limits
+    budget: Budget
 
 
 def stretches(span: Window, width: timedelta, most: int) -> list[Stretch]:
@@ -84,80 +119,93 @@ def stretches(span: Window, width: timedelta, most: int) -> list[Stretch]:
     ]
 
 
-def forecast(
-    densities: Sequence[Density], page_size: int, widest: timedelta
-) -> Forecast:
-    """Say what it takes to read a range.
-
-    Args:
-        densities: Those of its stretches, one after another.
-        page_size: How many records a request brings.
-        widest: How wide a window may be.
+def forecast(given: ForecastInput) -> Forecast:
+    """Work out what it takes to read a range.
 
     Raises:
         IncompleteError: There are more records in a second than can be true.
     """
-    taken = list(_windows(densities, page_size, widest))
-    rows = [sum(density.rows(density.stretch.span)) for density in densities]
+    results = list(_windows(given))
+    rows = [sum(density.rows(density.stretch.span)) for density in given.densities]
     return Forecast(
-        windows=len(taken),
+        windows=len(results),
         rows=round(sum(rows)),
-        requests=sum(each.requests for each in taken),
-        is_counted=all(span == sample for (span, sample), _ in densities),
+        requests=sum(result.requests for result in results),
+        is_counted=all(span == sample for (span, sample), *_ in given.densities),
     )
 
 
-class _Taken(NamedTuple):
-    """A window as it would be taken."""
-
-    window: Window
-    rows: int
-    requests: int
-
-
-def _windows(
-    densities: Sequence[Density], page_size: int, widest: timedelta
-) -> Iterator[_Taken]:
-    """Go through a range as `ReadAhead` does, each window as wide as the last says."""
-    first, last = densities[0].stretch.span, densities[-1].stretch.span
+def _windows(given: ForecastInput) -> Iterator[WindowResult]:
+    """Cut a range as the scheduler does, each window as wide as the last one says."""
+    first, last = given.densities[0].stretch.span, given.densities[-1].stretch.span
     left = [Window(first.start, last.end)]
-    width = widest
+    width = given.max_width
     while left:
         span = left.pop()
-        asked = Window(span.start, min(span.start + width, span.end))
-        taken = _take(densities, asked, page_size)
-        ends = taken.window.end, asked.end, span.end
+        requested = Window(span.start, min(span.start + width, span.end))
+        result = _drive(_reading(given, requested))
+        read = result.window or requested
+        ends = read.end, requested.end, span.end
         rest = [Window(start, end) for start, end in pairwise(ends) if start < end]
         left += reversed(rest)
-        width = next_width(taken.window, taken.rows, asked, widest)
-        yield taken
+        width = next_width(
+            read, result.received, requested, given.max_width, given.limits
+        )
+        yield result
 
 
-def _take(densities: Sequence[Density], window: Window, page_size: int) -> _Taken:
-    """Take a window as the reader does, narrowed where a list holds too much."""
+def _reading(given: ForecastInput, window: Window) -> Reading:
+    def lists(part: Window) -> list[_CountedList]:
+        parts = zip(*(each.rows(part) for each in given.densities), strict=True)
+        return [_CountedList(given, round(sum(rows))) for rows in parts]
+
+    return read_window(lists, window, {}, given.limits)
+
+
+def _drive(reading: Reading) -> WindowResult:
+    """Give a reading the pages that it asks for, and count them."""
     requests = 0
-    most = ROWS
+    pages: list[Page] | None = None
     while True:
-        lists = zip(*(density.rows(window) for density in densities), strict=True)
-        totals = [round(sum(parts)) for parts in lists]
-        fit = list(takewhile(most.__ge__, totals))
-        requests += sum(max(math.ceil(total / page_size), 1) for total in fit)
-        if len(fit) == len(totals):
-            return _Taken(window, sum(totals), requests)
-        requests += 1
-        too_many = totals[len(fit)]
-        part = narrowed(window, 0.95 * most / too_many)
-        if part is None and too_many > MOST:
-            msg = f"{window}: {too_many} records are counted in a second"
-            raise IncompleteError(msg)
-        most = most if part else MOST
-        window = part or window
+        try:
+            batch = next(reading) if pages is None else reading.send(pages)
+        except StopIteration as stop:
+            result: WindowResult = stop.value
+            return WindowResult(
+                result.window, [], received=result.received, requests=requests
+            )
+        requests += len(batch)
+        pages = [fetch.send() for fetch in batch]
 
 
-def _busy(window: Window) -> float:
+@dataclass(frozen=True)
+class _CountedList:
+    """A list of so many records; a position is how many are skipped."""
+
+    given: ForecastInput
+    total: int
+    first: int = 0
+
+    def fetch(self, position: int) -> Fetch:
+        send = partial(self._page, position)
+        return Fetch(send, self.given.budget, "a forecast")
+
+    def fetch_count(self) -> Fetch:
+        return self.fetch(self.first)
+
+    def remaining(self, first: Page) -> range:
+        return range(first.received, self.total, self.given.page_size)
+
+    def _page(self, position: int) -> Page:
+        received = min(self.given.page_size, self.total - position)
+        following = position + received
+        return Page([], received, self.total, following < self.total, following)
+
+
+def _busy(window: Window, swing: float) -> float:
     """The seconds of a window, more of them for its busy hours."""
     start, end = (
         math.cos(math.tau * instant.timestamp() / _DAY)
         for instant in (window.start, window.end)
     )
-    return window.width.total_seconds() + (start - end) * _SWING * _DAY / math.tau
+    return window.width.total_seconds() + (start - end) * swing * _DAY / math.tau

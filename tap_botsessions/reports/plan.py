@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.engine.counts import Counted
-from tap_botsessions.engine.errors import BotError
-from tap_botsessions.engine.scheduler import Job, ReadAhead
+from tap_botsessions.engine.errors import BotError, Failure
+from tap_botsessions.engine.jobs import Job
+from tap_botsessions.engine.pages import CountResult
+from tap_botsessions.engine.scheduler import Scheduler
+from tap_botsessions.engine.stream import ListStream
 from tap_botsessions.reports.forecast import (
     Density,
     Forecast,
+    ForecastInput,
     Stretch,
     forecast,
     stretches,
 )
-from tap_botsessions.singer.stream import BotStream, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tap_botsessions.engine.options import Options
     from tap_botsessions.engine.pacing import Budget
-    from tap_botsessions.engine.reader import Taken
+    from tap_botsessions.engine.pages import WindowResult
+    from tap_botsessions.engine.stream import VendorStream
     from tap_botsessions.engine.windows import Window
-    from tap_botsessions.tap import TapBotsessions
+
+Ranges = dict[str, "Sequence[Window] | BotError"]
+"""The ranges that would be read of each bot, or why a bot can't be read."""
 
 SAMPLES = 6
 """So many windows of a bot are counted; if it has no more, that is all of them."""
 
-PATIENCE = 120.0
-"""Seconds: fewer are counted, but one at least, if they took a budget longer."""
-
 _RETRIES = 3
 """Of a request at most: somebody is waiting for the answer."""
+
+_MAX_PAUSE = 120.0
+"""Seconds to wait for a vendor that asks for it, for the same reason."""
 
 
 @dataclass
@@ -45,7 +51,7 @@ class BotPlan:
     Attributes:
         stream: The stream.
         bot: The bot's id.
-        spans: The ranges that would be read.
+        ranges: The ranges that would be read.
         ids: How many records would be asked for by their ids.
         batches: In how many requests.
         samples: The stretches of its range, by which it is counted.
@@ -53,9 +59,9 @@ class BotPlan:
         error: Why they can't be, if so.
     """
 
-    stream: BotStream
+    stream: VendorStream
     bot: str
-    spans: Sequence[Window] = ()
+    ranges: Sequence[Window] = ()
     ids: int = 0
     batches: int = 0
     samples: Sequence[Stretch] = ()
@@ -63,14 +69,10 @@ class BotPlan:
     error: BotError | None = None
 
     @property
-    def what(self) -> str:
-        """The stream and the bot, for messages."""
-        return self.stream.what(self.bot)
-
-    @property
     def is_uncounted(self) -> bool:
         """Whether it has ranges that hold nobody knows how much."""
-        return self.forecast is None and bool(self.spans and self.stream.lists)
+        is_list = isinstance(self.stream, ListStream)
+        return self.forecast is None and is_list and bool(self.ranges)
 
     @property
     def budget(self) -> Budget:
@@ -105,12 +107,10 @@ class Plan:
     Attributes:
         bots: What it would do for each bot, in each stream.
         requests_made: Requests that were made to find out.
-        problems: What could not be found out, in words.
     """
 
     bots: Sequence[BotPlan]
     requests_made: int = 0
-    problems: Sequence[str] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -173,71 +173,84 @@ class Plan:
         requests = self.budgets[budget]
         return Share(budget, requests, budget.seconds(requests))
 
-    def asked(self, _attempts: int) -> None:
+    @property
+    def failures(self) -> list[Failure]:
+        """The bots that can't be counted."""
+        return [
+            Failure(
+                bot.stream.vendor,
+                bot.stream.name,
+                bot.stream.label(bot.bot),
+                bot.error,
+            )
+            for bot in self.bots
+            if bot.error
+        ]
+
+    def count_request(self, _failed: int) -> None:
         """Count a request that is made."""
         self.requests_made += 1
 
 
-def plan(tap: TapBotsessions) -> Plan:
-    """Plan a sync of the streams that are selected.
+def plan(
+    streams: Mapping[VendorStream, Ranges],
+    options: Options,
+    on_tick: Callable[[], None],
+) -> Plan:
+    """Plan a sync of streams.
 
-    A bot that can't be counted is put down in the tap's failures, too.
+    Args:
+        streams: The streams, and what would be read of them.
+        options: What a sync is asked to do.
+        on_tick: Called again and again while vendors are asked.
     """
-    found = Plan([bot for stream in _streams(tap) for bot in _bots(stream)])
-    _sample(found.bots)
-    asked = {bot.what: bot for bot in found.bots if bot.samples}
-    with ReadAhead(
-        [_job(found, bot) for bot in asked.values()],
-        workers=tap.config["max_concurrent_requests"],
-        retries=min(tap.config["max_retries"], _RETRIES),
-        heed=tap.end_overdue,
-        patience=PATIENCE,
-    ) as ahead:
-        for what, outcome in ahead:
-            _put_down(asked[what], outcome)
-    tap.failures += [
-        Failure(bot.stream.name, bot.what, bot.error) for bot in found.bots if bot.error
-    ]
-    found.problems = list(tap.summary())
+    found = Plan([bot for each in streams.items() for bot in _bots(*each)])
+    max_seconds = options.limits.max_plan_seconds
+    _choose_samples(found.bots, max_seconds)
+    jobs = {_job(found, bot): bot for bot in found.bots if bot.samples}
+    with Scheduler(
+        jobs,
+        workers=options.config["max_concurrent_requests"],
+        retries=min(options.config["max_retries"], _RETRIES),
+        limits=replace(options.limits, max_pause=_MAX_PAUSE),
+        on_tick=on_tick,
+    ) as scheduler:
+        for job, _, result in scheduler:
+            _record(jobs[job], result)
     return found
 
 
-def _streams(tap: TapBotsessions) -> Iterator[BotStream]:
-    for stream in tap.streams.values():
-        if isinstance(stream, BotStream) and stream.selected:
-            yield stream
-
-
-def _bots(stream: BotStream) -> Iterable[BotPlan]:
+def _bots(stream: VendorStream, ranges: Ranges) -> Iterable[BotPlan]:
     """What is known of a stream's bots without asking.
 
-    What bots that are read together take is put down for the first of them.
+    What bots that are read together take is that of the first of them.
     """
-    bots = {bot: _begun(stream, bot) for bot in stream.bots}
-    spans = {bot: plan.spans for bot, plan in bots.items() if not plan.error}
-    for lead, together in stream.alike(spans).items():
-        ids = stream.ids_of(together, spans[lead])
-        bots[lead].ids, bots[lead].batches = len(ids), len(stream.batches(ids))
-        for bot in together[1:]:
+    bots = {bot: _begun(stream, bot, those) for bot, those in ranges.items()}
+    usable = {bot: plan.ranges for bot, plan in bots.items() if not plan.error}
+    for first, *others in stream.group_bots(usable):
+        if stream.revisits:
+            ids = stream.revisits.ids([first, *others], usable[first])
+            bots[first].ids = len(ids)
+            bots[first].batches = len(stream.revisits.batches(ids))
+        for bot in others:
             bots[bot].forecast = Forecast(windows=0, rows=0, requests=0)
     return bots.values()
 
 
-def _begun(stream: BotStream, bot: str) -> BotPlan:
+def _begun(
+    stream: VendorStream, bot: str, ranges: Sequence[Window] | BotError
+) -> BotPlan:
     """What is known of a bot without asking."""
-    begun = BotPlan(stream, bot)
-    try:
-        begun.spans = list(stream.spans(stream.span(bot)))
-    except BotError as error:
-        begun.error = error
-    else:
-        if not begun.is_uncounted:
-            days = len(begun.spans)
-            begun.forecast = Forecast(windows=days, rows=days, requests=days)
+    if isinstance(ranges, BotError):
+        return BotPlan(stream, bot, error=ranges)
+    begun = BotPlan(stream, bot, ranges)
+    if not begun.is_uncounted:
+        days = len(ranges)
+        begun.forecast = Forecast(windows=days, rows=days, requests=days)
     return begun
 
 
-def _sample(bots: Iterable[BotPlan]) -> None:
+def _choose_samples(bots: Iterable[BotPlan], max_seconds: float) -> None:
     """Choose the windows to count, fewer of them where that would take long."""
     charged = defaultdict(list)
     for bot in bots:
@@ -246,36 +259,42 @@ def _sample(bots: Iterable[BotPlan]) -> None:
     for budget, those in charged.items():
         for most in range(SAMPLES, 0, -1):
             for bot in those:
-                [span] = bot.spans
-                bot.samples = stretches(span, bot.stream.widest, most)
-            requests = sum(len(bot.samples) * bot.stream.lists for bot in those)
-            if budget.seconds(requests) <= PATIENCE:
+                [span] = bot.ranges
+                bot.samples = stretches(span, bot.stream.max_window, most)
+            requests = sum(len(bot.samples) * _lists_per_window(bot) for bot in those)
+            if budget.seconds(requests) <= max_seconds:
                 break
+
+
+def _lists_per_window(bot: BotPlan) -> int:
+    stream = bot.stream
+    if not isinstance(stream, ListStream):
+        return 0
+    return len(stream.lists([bot.bot], bot.ranges[0]))
 
 
 def _job(found: Plan, bot: BotPlan) -> Job:
     """What is to be asked for a bot."""
-    stream = bot.stream
     windows = [stretch.sample for stretch in bot.samples]
-    return Job(
-        bot.what,
-        partial(stream.take, bot.bot),
-        [],
-        stream.widest,
-        first=stream.count(bot.bot, windows),
-        asked=found.asked,
-    )
-
-
-def _put_down(bot: BotPlan, outcome: Taken | BotError) -> None:
-    """Put down what a bot was told to have."""
     stream = bot.stream
-    try:
-        if isinstance(outcome, BotError):
-            raise outcome
-        if isinstance(outcome, Counted):
-            densities = list(map(Density, bot.samples, outcome.totals))
-            page_size = stream.config[stream.page_size_setting]
-            bot.forecast = forecast(densities, page_size, stream.widest)
-    except BotError as error:
-        bot.error = error
+    count = stream.count([bot.bot], windows) if isinstance(stream, ListStream) else None
+    return Job([bot.bot], first=count, on_request=found.count_request)
+
+
+def _record(bot: BotPlan, result: WindowResult | BotError) -> None:
+    """Keep what a bot is said to have."""
+    if isinstance(result, BotError):
+        bot.error = result
+    elif isinstance(result, CountResult) and isinstance(bot.stream, ListStream):
+        try:
+            bot.forecast = forecast(
+                ForecastInput(
+                    list(map(Density, bot.samples, result.totals)),
+                    bot.stream.page_size,
+                    bot.stream.max_window,
+                    bot.stream.options.limits,
+                    bot.budget,
+                )
+            )
+        except BotError as error:
+            bot.error = error

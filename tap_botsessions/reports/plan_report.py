@@ -25,9 +25,10 @@ _HOUR = 3600
 
 @dataclass
 class PlanReport:
-    """A plan, to be told."""
+    """A plan, and what could not be found out, in words."""
 
     plan: Plan
+    problems: Sequence[str] = ()
 
     def data(self) -> dict[str, Any]:
         """All of it, for machines."""
@@ -48,21 +49,21 @@ class PlanReport:
         plan = self.plan
         if not plan.bots:
             return Text("No stream is selected: a sync would read nothing.")
-        end = plan.bots[0].stream.end
+        end = plan.bots[0].stream.options.end
         return Group(
             Text(f"A sync would read up to {end:%Y-%m-%d %H:%M} UTC:"),
             _table(plan),
             "",
-            *_problems(plan),
+            *_problems(self.problems),
             Text(_verdict(plan), "bold"),
             *(Text(note, "dim") for note in _notes(plan)),
         )
 
 
-def _problems(plan: Plan) -> Iterable[RenderableType]:
-    if plan.problems:
+def _problems(problems: Sequence[str]) -> Iterable[RenderableType]:
+    if problems:
         lines = Table.grid(padding=(0, 1))
-        for problem in plan.problems:
+        for problem in problems:
             lines.add_row(Text("✗", "red"), Text(problem))
         yield lines
         yield ""
@@ -70,7 +71,7 @@ def _problems(plan: Plan) -> Iterable[RenderableType]:
 
 def _share_data(share: Share) -> dict[str, Any]:
     return {
-        "budget": share.budget.what,
+        "budget": share.budget.label,
         "requests_per_minute": share.budget.per_minute,
         "requests_per_hour": share.budget.per_hour,
         "requests": share.requests,
@@ -83,8 +84,8 @@ def _bot_data(plan: Plan, bot: BotPlan) -> dict[str, Any]:
     return {
         "stream": bot.stream.name,
         "bot": bot.bot,
-        "from": to_rfc3339(bot.spans[0].start) if bot.spans else None,
-        "to": to_rfc3339(bot.spans[-1].end) if bot.spans else None,
+        "from": to_rfc3339(bot.ranges[0].start) if bot.ranges else None,
+        "to": to_rfc3339(bot.ranges[-1].end) if bot.ranges else None,
         "windows": forecast.windows if forecast else None,
         "rows": forecast.rows if forecast else None,
         "is_counted": forecast.is_counted if forecast else None,
@@ -111,9 +112,9 @@ def _table(plan: Plan) -> Table:
                     table.add_row(Text(by_id, "dim"))
     _add_head(table, "in all")
     for name, bots in streams.items():
-        kind = bots[0].stream.kind
-        told = f"  {name}, {_many(len(bots), kind)}"
-        table.add_row(told, *_cells(plan, bots))
+        noun = bots[0].stream.bot_noun
+        label = f"  {name}, {_many(len(bots), noun)}"
+        table.add_row(label, *_cells(plan, bots))
     return table
 
 
@@ -133,9 +134,9 @@ def _grouped(
 
 
 def _start(bot: BotPlan) -> str:
-    if not bot.spans:
+    if not bot.ranges:
         return "range not known" if bot.error else "no range"
-    return f"from {bot.spans[0].start:%Y-%m-%d %H:%M}"
+    return f"from {bot.ranges[0].start:%Y-%m-%d %H:%M}"
 
 
 def _cells(plan: Plan, bots: Sequence[BotPlan]) -> list[str]:
@@ -169,20 +170,20 @@ def _verdict(plan: Plan) -> str:
     rows, requests, about = plan.rows, plan.requests, ""
     if not plan.is_counted:
         rows, requests, about = _rough(rows), _rough(requests), "About "
-    told = f"{about}{_many(rows, 'row')} in {_many(requests, 'request')}: "
-    told += _duration(plan.seconds)
+    words = f"{about}{_many(rows, 'row')} in {_many(requests, 'request')}: "
+    words += _duration(plan.seconds)
     deciding = [share for share in plan.shares if share.seconds]
     if len(deciding) == 1:
-        told += f", decided by {_budget(deciding[0])}"
+        words += f", decided by {_budget(deciding[0])}"
     elif deciding:
         parts = [
             f"{_budget(each)} takes {_duration(each.seconds)}" for each in deciding
         ]
-        told += f", of which {' and '.join(parts)}"
+        words += f", of which {' and '.join(parts)}"
     left_out = sum(bot.error is not None for bot in plan.bots)
     if left_out:
-        told += f", without the {left_out} of {len(plan.bots)} that can't be counted"
-    return f"{told}."
+        words += f", without the {left_out} of {len(plan.bots)} that can't be counted"
+    return f"{words}."
 
 
 def _many(number: int, what: str) -> str:
@@ -200,22 +201,22 @@ def _duration(seconds: float) -> str:
 def _budget(share: Share) -> str:
     """The budget that decides, and the limit of it that does."""
     budget = share.budget
-    vendor, _, whose = budget.what.partition(", ")
+    vendor, _, whose = budget.label.partition(", ")
     rate = _many(budget.per_minute, "request") + " a minute"
     if budget.per_hour is not None and share.requests > budget.per_hour:
         rate = _many(budget.per_hour, "request") + " an hour"
-    told = f"{vendor}'s budget of {rate}"
-    return f"{told} for {whose}" if whose else told
+    words = f"{vendor}'s budget of {rate}"
+    return f"{words} for {whose}" if whose else words
 
 
 def _notes(plan: Plan) -> Iterable[str]:
     if not plan.is_counted:
         yield "~ is worked out from a part of the windows; the others were not counted."
-    kore = [bot.stream for bot in plan.bots if bot.stream.name == "kore_sessions"]
-    if any(stream.config["kore_api"] == "account" for stream in kore):
+    shared = {bot.stream.vendor for bot in plan.bots if bot.stream.is_shared}
+    for vendor in sorted(shared):
         yield (
-            "Kore.ai counts and serves the sessions of the whole account; they are "
-            "read once, and told in the line of the first of its bots."
+            f"{vendor} counts and serves the records of the whole account; they are "
+            f"read once, and shown in the line of the first of its bots."
         )
     made = _many(plan.requests_made, "request")
     yield f"It took {made} to find out. Nothing was synced."

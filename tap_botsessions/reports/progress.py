@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from tap_botsessions.engine.jobs import Job
     from tap_botsessions.engine.pacing import Budget
-    from tap_botsessions.engine.reader import Taken
-    from tap_botsessions.engine.scheduler import Job
+    from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.windows import Window
 
 
@@ -26,19 +26,19 @@ class BotProgress:
     Attributes:
         bot: Its id.
         budget: What its requests are charged to.
-        span: All that is to be read of it; none if that is not known, or not by time.
+        sync_range: All that is to be read of it by time, if that is known.
         until: The instant up to which it has been read.
         windows: The windows that were read.
         rows: The records that were emitted.
         requests: The requests that were made.
         repeated: Those of them that repeat one that failed.
         is_over: Whether nothing more is read of it.
-        has_failed: Whether it was given up.
+        has_failed: Whether it has failed.
     """
 
     bot: str
     budget: Budget | None = None
-    span: Window | None = None
+    sync_range: Window | None = None
     until: datetime | None = None
     windows: int = 0
     rows: int = 0
@@ -50,14 +50,14 @@ class BotProgress:
     @property
     def width(self) -> float:
         """How many seconds of time are to be read."""
-        return self.span.width.total_seconds() if self.span else 0.0
+        return self.sync_range.width.total_seconds() if self.sync_range else 0.0
 
     @property
     def done(self) -> float:
         """How many of them have been."""
-        if self.span is None or self.until is None:
+        if self.sync_range is None or self.until is None:
             return 0.0
-        return (self.until - self.span.start).total_seconds()
+        return (self.until - self.sync_range.start).total_seconds()
 
     @property
     def share(self) -> float:
@@ -69,25 +69,27 @@ class BotProgress:
     @property
     def wait(self) -> float:
         """Seconds that its requests have to wait for their budget."""
-        return self.budget.wait if self.budget and not self.is_over else 0.0
+        return (
+            self.budget.seconds_until_free if self.budget and not self.is_over else 0.0
+        )
 
 
 class StreamProgress:
     """How far a stream is.
 
-    It is told what happens by the thread that reads; others may look at it meanwhile.
+    The thread that reads keeps it up to date; others may look at it meanwhile.
 
     Attributes:
         name: The stream's name.
-        kind: What the vendor calls a bot.
+        bot_noun: What the vendor calls a bot.
         bots: How far each bot is.
         is_over: Whether nothing more is read.
     """
 
-    def __init__(self, name: str, kind: str, bots: Iterable[str]) -> None:
+    def __init__(self, name: str, bot_noun: str, bots: Iterable[str]) -> None:
         """Begin with nothing read of some bots."""
         self.name = name
-        self.kind = kind
+        self.bot_noun = bot_noun
         self.bots = [BotProgress(bot) for bot in bots]
         self.is_over = False
         self._by_id = {bot.bot: bot for bot in self.bots}
@@ -100,32 +102,34 @@ class StreamProgress:
     def reading(self) -> Iterator[None]:
         """Keep the time of the block, in which the stream is read."""
         self._begun_at = time.monotonic()
-        yield
-        self._seconds = self.seconds
-        self.is_over = True
+        try:
+            yield
+        finally:
+            self._seconds = self.seconds
+            self.is_over = True
 
-    def expect(self, job: Job, budget: Budget) -> None:
+    def expect(self, bot: str, job: Job, budget: Budget) -> None:
         """Learn what is to be read of a bot, and what that is charged to."""
-        bot = self._by_id[job.bot]
-        bot.budget = budget
-        bot.span = job.span
-        bot.is_over = not job.spans and job.first is None
+        progress = self._by_id[bot]
+        progress.budget = budget
+        progress.sync_range = job.sync_range
+        progress.is_over = job.sync_range is None and job.first is None
 
-    def asked(self, bot: str, attempts: int) -> None:
+    def requested(self, bot: str, attempts: int) -> None:
         """Count a request that is made, after so many failed attempts."""
         self._by_id[bot].requests += 1
         self._by_id[bot].repeated += attempts > 0
 
-    def read(self, bot: str, taken: Taken, rows: int) -> None:
+    def read(self, bot: str, result: WindowResult, rows: int) -> None:
         """Count a window of which so many rows were emitted."""
         progress = self._by_id[bot]
         progress.rows += rows
-        if taken.window is not None:
+        if result.window is not None:
             progress.windows += 1
-            progress.until = taken.window.end
+            progress.until = result.window.end
         progress.is_over = progress.done == progress.width
 
-    def give_up(self, bots: Iterable[str]) -> None:
+    def fail(self, bots: Iterable[str]) -> None:
         """Learn that nothing more is read of bots, if not all has been."""
         for bot in bots:
             progress = self._by_id[bot]
@@ -185,7 +189,7 @@ class StreamProgress:
     def waiting(self) -> str:
         """For whose budget bots are waiting, and how long; empty if for none."""
         waits = {
-            bot.budget.what: wait
+            bot.budget.label: wait
             for bot in self.under_way
             if bot.budget and (wait := bot.wait)
         }
@@ -202,7 +206,7 @@ class StreamProgress:
         """How many bots there are, and how many are through."""
         failed = sum(bot.has_failed for bot in self.bots)
         done = sum(bot.is_over for bot in self.bots) - failed
-        words = f"{done} of {len(self.bots)} {self.kind}s"
+        words = f"{done} of {len(self.bots)} {self.bot_noun}s"
         return f"{words}, {failed} failed" if failed else words
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Report(Protocol):
-    """Something to tell."""
+    """Something to print."""
 
     def data(self) -> dict[str, Any]:
         """All of it, for machines."""
@@ -30,7 +30,7 @@ def show(report: Report, form: str | None) -> None:
         form: `json`; anything else is for people.
     """
     if form == "json":
-        told = msgspec.json.format(msgspec.json.encode(report.data()), indent=2)
-        click.echo(told)
+        written = msgspec.json.format(msgspec.json.encode(report.data()), indent=2)
+        click.echo(written)
     else:
         Console(highlight=False, soft_wrap=False).print(report.lines())

@@ -1,4 +1,4 @@
-"""What the log is told of a stream: how far it is, once a while and in the end."""
+"""What the log has of a stream: how far it is, once a while and in the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tap_botsessions.engine.stream import MAX_BOTS_LISTED
 from tap_botsessions.engine.windows import to_rfc3339
 from tap_botsessions.reports.progress import duration, percent
 
@@ -17,39 +18,36 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN = 30.0
 
-MOST_BOTS = 10
-"""A summary has a line for so many bots, and one for the others."""
-
 
 class Summaries:
-    """Tells the log of a stream's progress.
+    """Logs a stream's progress.
 
     Attributes:
-        is_quiet: Whether nothing is told: the progress is shown elsewhere.
+        is_quiet: Whether nothing is logged: the progress is shown elsewhere.
     """
 
     def __init__(self, progress: StreamProgress, logger: logging.Logger) -> None:
-        """Prepare to tell of a stream."""
+        """Prepare to log a stream."""
         self.is_quiet = False
         self._progress = progress
         self._logger = logger
         self._due = 0.0
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Begin, and tell of all bots at the end of the block."""
+    def logging(self) -> Iterator[None]:
+        """Begin, and log all bots at the end of the block."""
         self._due = time.monotonic() + SECONDS_BETWEEN
         yield
-        self._tell(self._progress.bots)
+        self._log(self._progress.bots)
 
-    def heed(self) -> None:
-        """Tell of the bots that are under way, if it is time to."""
+    def on_tick(self) -> None:
+        """Log the bots that are under way, if it is time to."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + SECONDS_BETWEEN
-            self._tell(self._progress.under_way)
+            self._log(self._progress.under_way)
 
-    def _tell(self, bots: Iterable[BotProgress]) -> None:
+    def _log(self, bots: Iterable[BotProgress]) -> None:
         if not self.is_quiet:
             for line in _summary(self._progress, bots):
                 self._logger.info("%s", line)
@@ -57,7 +55,7 @@ class Summaries:
 
 def _summary(progress: StreamProgress, bots: Iterable[BotProgress]) -> Iterator[str]:
     """Say how far all is, and each of some bots: those that need a look come first."""
-    name, kind, left = progress.name, progress.kind, progress.seconds_left
+    name, noun, left = progress.name, progress.bot_noun, progress.seconds_left
     words = [
         f"{name}: {percent(progress.share)} read",
         progress.counted,
@@ -71,13 +69,13 @@ def _summary(progress: StreamProgress, bots: Iterable[BotProgress]) -> Iterator[
     ordered = sorted(
         bots, key=lambda bot: (not bot.has_failed, bot.share, -bot.requests)
     )
-    for bot in ordered[:MOST_BOTS]:
+    for bot in ordered[:MAX_BOTS_LISTED]:
         read = f"{percent(bot.share)} read, {_costs([bot])}"
         failed = "failed, " if bot.has_failed else ""
         until = f", up to {to_rfc3339(bot.until)}" if bot.until else ""
-        yield f"{name}, {kind} {bot.bot}: {failed}{read}{until}"
-    if others := ordered[MOST_BOTS:]:
-        yield f"{name}, {len(others)} other {kind}s: {_costs(others)}"
+        yield f"{name}, {noun} {bot.bot}: {failed}{read}{until}"
+    if others := ordered[MAX_BOTS_LISTED:]:
+        yield f"{name}, {len(others)} other {noun}s: {_costs(others)}"
 
 
 def _costs(bots: Iterable[BotProgress]) -> str:

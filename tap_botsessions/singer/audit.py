@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream
 from typing_extensions import override
 
+from tap_botsessions.engine.schemas import load_schema
 from tap_botsessions.engine.windows import to_rfc3339
 from tap_botsessions.singer.emitter import Emitter
-from tap_botsessions.singer.stream import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
-    from tap_botsessions.engine.reader import Taken
+    from tap_botsessions.engine.pages import WindowResult
 
 
 class SyncWindows(Stream):
@@ -38,18 +38,18 @@ class SyncWindows(Stream):
         Args:
             tap: The tap.
         """
-        super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
+        super().__init__(tap, schema=load_schema(self.name))
         self._emit = Emitter(tap, self)
         self._run_id = str(uuid.uuid4())
         self._number = 0
 
-    def put_down(self, stream: str, bot: str, taken: Taken, emitted: int) -> None:
+    def record(self, stream: str, bot: str, result: WindowResult, emitted: int) -> None:
         """Emit the record of a window, if the stream is selected.
 
         Args:
             stream: Whose window it is.
             bot: The bot's id.
-            taken: The window.
+            result: The window.
             emitted: How many records of it were emitted.
         """
         if not self.selected:
@@ -57,12 +57,12 @@ class SyncWindows(Stream):
         if not self._number:
             self._emit.schema()
         self._number += 1
-        self._emit.records([self._record(stream, bot, taken, emitted)])
+        self._emit.records([self._record(stream, bot, result, emitted)])
 
     def _record(
-        self, stream: str, bot: str, taken: Taken, emitted: int
+        self, stream: str, bot: str, result: WindowResult, emitted: int
     ) -> dict[str, Any]:
-        window = taken.window
+        window = result.window
         return {
             "run_id": self._run_id,
             "number": self._number,
@@ -70,13 +70,13 @@ class SyncWindows(Stream):
             "bot": bot,
             "window_start": to_rfc3339(window.start) if window else None,
             "window_end": to_rfc3339(window.end) if window else None,
-            "rows_expected": taken.expected,
-            "rows_received": taken.received,
-            "rows_distinct": len(taken.rows),
+            "rows_expected": result.expected,
+            "rows_received": result.received,
+            "rows_distinct": len(result.rows),
             "rows_emitted": emitted,
-            "times_read": taken.attempts,
-            "requests": taken.requests,
-            "seconds": round(taken.seconds, 3),
+            "times_read": result.attempts,
+            "requests": result.requests,
+            "seconds": round(result.seconds, 3),
             "read_at": to_rfc3339(datetime.now(UTC)),
         }
 

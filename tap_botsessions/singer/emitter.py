@@ -1,7 +1,7 @@
 """How a stream's records leave, as the SDK's messages.
 
 What is private to the SDK's streams is used here; only the method by which they sync is
-replaced elsewhere, in `BotStream`.
+replaced elsewhere, in `SingerStream`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Emitter:
-    """Writes what a stream has to tell."""
+    """Writes the messages of a stream."""
 
     def __init__(self, tap: Tap, stream: Stream) -> None:
         """Prepare to write.
@@ -146,7 +146,7 @@ class Emitter:
 
 @contextmanager
 def _mapping() -> Iterator[None]:
-    """Tell of a stream map that fails, and nothing of the record that it fails on."""
+    """Report a stream map that fails, and nothing of the record that it fails on."""
     try:
         yield
     except OSError:

@@ -1,4 +1,4 @@
-"""A tap that checks all that it is given, and tells of it in words of our own."""
+"""A tap that checks all that it is given, and says what is wrong in its own words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from tap_botsessions.config import documents as files
 from tap_botsessions.config import inputs, validation
-from tap_botsessions.config.schema_errors import sound
+from tap_botsessions.config.schema_errors import without_bare_nulls
 
 if TYPE_CHECKING:
     from typing import IO
@@ -23,7 +23,7 @@ _DOTENV = ".env"
 """Where the SDK would look for it depends on where it is installed itself."""
 
 
-class CheckedTap(Tap):
+class StrictTap(Tap):
     """A tap whose settings, state and catalog are checked before its first request.
 
     The SDK shows a traceback for most of what can be wrong with them.
@@ -72,18 +72,18 @@ class CheckedTap(Tap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check all settings in one go, and in words of our own.
 
-        A private name of the SDK's, since there is no other way to tell of all mistakes
+        A private name of the SDK's, since there is no other way to name all mistakes
         at once, nor to keep jsonschema's messages, which quote secrets, out of the log.
         """
         self.append_builtin_config(self.config_jsonschema)
-        schema = sound(self.config_jsonschema)
-        config = validation.meant(self._config, schema)
-        for line in validation.given_in_vain(config, schema):
+        schema = without_bare_nulls(self.config_jsonschema)
+        config = validation.coerce(self._config, schema)
+        for line in validation.unused_settings(config, schema):
             self.logger.warning("%s", line)
         problems = validation.problems(config, schema)
         if raise_errors:
             _refuse_for(problems)
-        self._config = validation.usable(config, schema)
+        self._config = validation.with_defaults(config, schema)
         return problems
 
     @classmethod

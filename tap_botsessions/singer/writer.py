@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 
 _encoder = msgspec.json.Encoder()
 
-_PIECE = 1 << 16
 _SECONDS_TO_END = 4.0
 
 
 class PieceWriter(MsgSpecWriter):
     """Writes records in larger pieces; other messages leave at once, with those."""
 
-    def __init__(self, file: IO[bytes] | None = None) -> None:
+    def __init__(self, piece: int, file: IO[bytes] | None = None) -> None:
         """Begin with nothing to write.
 
         Args:
+            piece: The bytes that are collected before they are written.
             file: Where to write; standard output if not given.
         """
+        self._piece = piece
         self._file = file
         self._pending = bytearray()
 
     @override
     def write_message(self, message: Message) -> None:
         self._pending += self.format_message(message)
-        if len(self._pending) >= _PIECE or not isinstance(message, RecordMessage):
+        if len(self._pending) >= self._piece or not isinstance(message, RecordMessage):
             self.flush()
 
     def write_records(self, stream: str, records: Sequence[Record]) -> None:
@@ -62,7 +63,7 @@ class PieceWriter(MsgSpecWriter):
     def write_lines(self, messages: Iterable[Mapping[str, object]]) -> None:
         """Write messages, encoded all at once."""
         self._pending += _encoder.encode_lines(messages)
-        if len(self._pending) >= _PIECE:
+        if len(self._pending) >= self._piece:
             self.flush()
 
     def flush(self) -> None:
@@ -81,46 +82,56 @@ def _standard_output() -> IO[bytes]:
     return sys.stdout.buffer
 
 
-class Ending:
-    """A signal to end: heeded between two messages, never within one.
+class Shutdown:
+    """A signal to end: acted on between two messages, never within one.
 
     If the run does not come to that within seconds, since the target takes nothing in,
     it is ended where it is.
 
     Attributes:
-        last: What is done in either case just before the process dies.
+        before_exit: What is done in either case just before the process dies.
     """
 
-    def __init__(self, farewell: Callable[[], None]) -> None:
+    def __init__(self, write_rest: Callable[[], None]) -> None:
         """Prepare for a signal.
 
         Args:
-            farewell: Writes what still has to be written.
+            write_rest: Writes what still has to be written.
         """
-        self.last: Callable[[], None] = lambda: None
-        self._farewell = farewell
+        self.before_exit: Callable[[], None] = lambda: None
+        self._write_rest = write_rest
         self._signal: int | None = None
+        self._alarm: Any = None
 
     def request(self, signum: int) -> None:
         """Note a signal, from within its handler."""
+        if self._signal is not None:
+            return
         self._signal = signum
-        signal.signal(signal.SIGALRM, lambda *_: self._die_of(signum))
+        self._alarm = signal.signal(signal.SIGALRM, lambda *_: self._die_of(signum))
         signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_END)
 
-    def heed(self) -> None:
+    def on_tick(self) -> None:
         """End the run if a signal came: no message is half written now."""
         if self._signal is not None:
-            self._farewell()
+            self._write_rest()
             self._die_of(self._signal)
+
+    def cancel(self) -> None:
+        """Forget a signal, and put the alarm back that was there before."""
+        if self._signal is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._alarm)
+            self._signal = None
 
     def _die_of(self, signum: int) -> NoReturn:
         try:
-            self.last()
+            self.before_exit()
         finally:
             die_of(signum)
 
 
-def give_up_writing(error: OSError) -> NoReturn:
+def exit_broken_output(error: OSError) -> NoReturn:
     """End this process with 1, and wait for no request: nobody takes in what comes."""
     logging.shutdown()
     if not isinstance(error, BrokenPipeError):

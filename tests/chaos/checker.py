@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.truth import Truth
 
 _JWT = re.compile(rb"eyJ[\w-]{8,}\.[\w-]{8,}")
-_PUT_ASIDE = re.compile(r"(\w+), (?:agent|bot) (\S+): put aside")
+_FAILED = re.compile(r"(\w+), (?:agent|bot) (\S+): failed; the others go on")
 
 _LONG = 10
 """A text of so many characters is not in a log by chance."""
@@ -67,8 +67,8 @@ class Checker:
     def judge(self, run: Run) -> Iterator[str]:
         """Judge a run, and put down what a target keeps of it."""
         owed = Owed(self.plan, run)
-        failed = set(_PUT_ASIDE.findall(run.log))
-        self.counts["bots put aside"] += len(failed)
+        failed = set(_FAILED.findall(run.log))
+        self.counts["bots failed"] += len(failed)
         yield from _ended_well(owed, failed)
         yield from _failed_for_a_reason(owed, failed)
         yield from self._is_discreet(run)

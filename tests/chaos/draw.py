@@ -27,7 +27,7 @@ def draw(seed: int) -> Plan:
         _world(random, days, settings, may_be_equal=has_large_pages),
         _options(random, clamp, may_be_reshuffled=has_large_pages),
         settings,
-        _bounds(random),
+        _limits(random),
         vendors=random.choice((*3 * [("avaamo", "kore")], ("avaamo",), ("kore",))),
         is_real=random.random() < 0.1,
         in_batches=random.random() < 0.05,
@@ -131,14 +131,14 @@ def _budget(random: Random) -> int:
     return random.choice((1_000_000,) * 5 + (5, 20))
 
 
-def _bounds(random: Random) -> dict[str, int]:
+def _limits(random: Random) -> dict[str, int]:
     return {
-        "engine.reader.ROWS": random.choice((3000, 3000, 40, 9)),
-        "engine.scheduler.ROWS_AHEAD": random.choice((6000, 6000, 60, 1)),
-        "vendors.kore.open_sessions.MOST": random.choice((2000, 2000, 2000, 3)),
-        "vendors.kore.streams.IDS_PER_REQUEST": random.choice((50, 50, 2)),
-        "singer.stream._ROWS_AT_A_TIME": random.choice((500, 7, 1)),
-        "singer.writer._PIECE": random.choice((1 << 16, 1 << 16, 2000, 1)),
+        "max_window_rows": random.choice((3000, 3000, 40, 9)),
+        "max_rows_ahead": random.choice((6000, 6000, 60, 1)),
+        "max_followed": random.choice((2000, 2000, 2000, 3)),
+        "max_ids_per_request": random.choice((50, 50, 2)),
+        "rows_per_write": random.choice((500, 7, 1)),
+        "bytes_per_write": random.choice((1 << 16, 1 << 16, 2000, 1)),
     }
 
 

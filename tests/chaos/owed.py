@@ -95,7 +95,7 @@ class Owed:
         if self.plan.settings["kore_api"] == "account" or self.plan.filters:
             return
         for page in self.run.pages:
-            if page.total <= self.plan.bounds["engine.reader.ROWS"]:
+            if page.total <= self.plan.limits["max_window_rows"]:
                 yield from self._gone(page)
 
     def _gone(self, page: Page) -> Iterator[Key]:

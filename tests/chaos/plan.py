@@ -65,7 +65,7 @@ class Plan:
         world: Arguments of the world.
         options: Of the simulator.
         settings: Of the tap, those of the vendors' connections left out.
-        bounds: Constants of the tap's modules, and what to set them to.
+        limits: Those of the tap that are moved.
         vendors: Those that are read.
         is_real: Whether the tap is a process of its own, and so is what it writes to.
         in_batches: Whether records come in files.
@@ -77,7 +77,7 @@ class Plan:
     world: dict[str, Any]
     options: dict[str, Any]
     settings: dict[str, Any]
-    bounds: dict[str, int]
+    limits: dict[str, Any]
     vendors: tuple[str, ...]
     is_real: bool
     in_batches: bool
@@ -132,7 +132,7 @@ class Plan:
     @property
     def follows_few(self) -> bool:
         """Whether some may be too many, so that their time is read again instead."""
-        return self.bounds["vendors.kore.open_sessions.MOST"] < FEW
+        return bool(self.limits["max_followed"] < FEW)
 
     @property
     def filters(self) -> bool:

@@ -1,4 +1,4 @@
-"""The tap with its waits made short, and some of its bounds moved.
+"""The tap with its waits made short, and some of its limits moved.
 
 What waits by the clock (pauses, growing ones, budgets) reads a clock here that runs ten
 thousand times as fast, so that an hour takes a third of a second. As a program, this is
@@ -11,9 +11,13 @@ import json
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
+
+from tap_botsessions.__main__ import main as tap
+from tap_botsessions.engine.options import Limits
+from tap_botsessions.tap import TapBotsessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +31,13 @@ class Start:
         arguments: Of its command line.
         environment: Variables.
         ahead: Seconds by which the clock is wrong that signs requests.
-        bounds: Constants of the tap's modules, and what to set them to.
+        limits: Those of the tap that are moved.
     """
 
     arguments: list[str]
     environment: dict[str, str]
     ahead: float
-    bounds: dict[str, int]
+    limits: dict[str, Any]
 
 
 SPEED = 10_000
@@ -71,19 +75,17 @@ class Clock(NamedTuple):
 
 @contextmanager
 def quick(start: Start) -> Iterator[None]:
-    """Make the waits of this process short, and move the bounds."""
-    moved: dict[str, Any] = {
+    """Make the waits of this process short, and move the limits."""
+    clocks = {
         "engine.scheduler.time": Clock(SPEED),
-        "engine.scheduler._TICK": 0.005,
         "engine.pacing.time": Clock(SPEED),
-        "vendors.kore.streams.time": Clock(ahead=start.ahead),
-        **start.bounds,
+        "vendors.kore.account.time": Clock(ahead=start.ahead),
     }
+    limits = replace(Limits(tick=0.005), **start.limits)
     with ExitStack() as stack:
-        for name, value in moved.items():
-            stack.enter_context(patch(f"tap_botsessions.{name}", value))
-        defaults = "tap_botsessions.engine.reader.take.__defaults__"
-        stack.enter_context(patch(defaults, (start.bounds["engine.reader.ROWS"],)))
+        for name, clock in clocks.items():
+            stack.enter_context(patch(f"tap_botsessions.{name}", clock))
+        stack.enter_context(patch.object(TapBotsessions, "limits", limits))
         yield
 
 
@@ -91,8 +93,6 @@ def main() -> None:
     """Run the tap's own command line."""
     start = Start(**json.loads(os.environ[VARIABLE]))
     with quick(start):
-        from tap_botsessions.__main__ import main as tap  # noqa: PLC0415 -- when patched
-
         tap()
 
 

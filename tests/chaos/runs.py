@@ -26,7 +26,7 @@ def run_tap(vendors: Vendors, folder: Path) -> None:
         {"TAP_BOTSESSIONS_LOGLEVEL": "DEBUG" if plan.is_verbose else "INFO"},
         # A token that is older than five minutes is refused.
         ahead=max(step.skew.total_seconds(), -240),
-        bounds=plan.bounds,
+        limits=plan.limits,
     )
     if plan.is_real and step.weather.ending:
         run_process(vendors, start, folder)

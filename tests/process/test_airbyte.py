@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import subprocess
 import sys
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from airbyte_protocol.models import (
-    AirbyteMessage,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     FailureType,
-    Level,
     Status,
 )
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
-from simulator import Rule, Simulator, World
+from simulator import Rule, Simulator
 from simulator.faults import latency, status, wrong_total
-from simulator.streams import STREAMS as TABLE
-from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
-from tap_botsessions.airbyte.source import SettingsError, Source
 from tap_botsessions.config.settings import SCHEMA
-from tap_botsessions.vendors.avaamo.streams import AvaamoMessages
 from tests.conftest import config_for, end_of
 from tests.docs import ROOT
-from tests.truth import KEYS, STREAMS, Keyed, assert_same, expected, key_of
+from tests.simulated.test_airbyte import Told, assert_truth
+from tests.truth import KEYS, STREAMS, assert_same, expected
+from tests.unit.test_airbyte import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,57 +36,6 @@ if TYPE_CHECKING:
 
 SOURCE = Path(sys.executable).with_name("source-botsessions")
 RELEASED = ROOT / "tests" / "released"
-
-
-@dataclass
-class Told:
-    """What a command told: its messages by the protocol's models, and its end."""
-
-    messages: list[AirbyteMessage]
-    code: int
-
-    @property
-    def records(self) -> dict[str, Keyed]:
-        """The records by stream and key."""
-        found: dict[str, Keyed] = defaultdict(dict)
-        for message in self.messages:
-            if message.record:
-                name, data = message.record.stream, message.record.data
-                found[name][key_of(name, data)] = data
-        return found
-
-    @property
-    def states(self) -> list[dict[str, Any]]:
-        """The last state of each stream, as a platform hands them in again."""
-        last = {
-            message.state.stream.stream_descriptor.name: message.state
-            for message in self.messages
-            if message.state and message.state.stream
-        }
-        return [json.loads(each.model_dump_json()) for each in last.values()]
-
-    def statuses(self, stream: str) -> list[AirbyteStreamStatus]:
-        """What was told of how a stream fared."""
-        return [
-            message.trace.stream_status.status
-            for message in self.messages
-            if message.trace
-            and message.trace.stream_status
-            and message.trace.stream_status.stream_descriptor.name == stream
-        ]
-
-    @property
-    def errors(self) -> list[tuple[str | None, FailureType | None, str]]:
-        """The errors, each with its stream."""
-        return [
-            (
-                error.stream_descriptor.name if error.stream_descriptor else None,
-                error.failure_type,
-                error.message,
-            )
-            for message in self.messages
-            if message.trace and (error := message.trace.error)
-        ]
 
 
 def run(folder: Path, command: str, **files: Any) -> Told:
@@ -117,10 +58,6 @@ def arguments(folder: Path, command: str, **files: Any) -> list[str | Path]:
         file.write_text(json.dumps(content))
         line += [f"--{name}", file]
     return line
-
-
-def parsed(lines: Sequence[bytes]) -> list[AirbyteMessage]:
-    return [AirbyteMessage.model_validate_json(line) for line in lines]
 
 
 def catalog(
@@ -148,12 +85,6 @@ def catalog(
     }
     ConfiguredAirbyteCatalog.model_validate(configured)
     return configured
-
-
-def assert_truth(told: Told, world: World, streams: Sequence[Any] = STREAMS) -> None:
-    for name in streams:
-        truth = expected(world, name, world.start, end_of(world))
-        assert_same(told.records[name], truth)
 
 
 @pytest.fixture
@@ -238,7 +169,12 @@ def test_the_catalog_has_the_keys_and_types_of_each_stream(
         name: [[key] for key in KEYS[name]] for name in STREAMS
     }
     cursors = {each["name"]: each["default_cursor_field"] for each in streams}
-    assert cursors == {name: [TABLE[name].replication_key] for name in STREAMS}
+    assert cursors == {
+        "avaamo_messages": ["timetoken"],
+        "avaamo_sessions": ["timetoken"],
+        "avaamo_usage": ["date"],
+        "kore_sessions": ["start_time"],
+    }
     for each in streams:
         schema = each["json_schema"]
         assert set(schema) == {"type", "properties"}
@@ -264,8 +200,7 @@ def test_the_catalog_has_the_streams_of_the_vendors_that_are_configured(
         for each in run(tmp_path, "discover", config=kore).messages
         if each.catalog
     ]
-    of_kore = [name for name in STREAMS if TABLE[name].vendor == "kore"]
-    assert [each.name for each in found.streams] == of_kore
+    assert [each.name for each in found.streams] == ["kore_sessions"]
 
 
 def test_a_second_read_goes_on_from_the_first(
@@ -432,15 +367,6 @@ def test_what_cannot_be_read_is_told_as_an_error(
     assert message
 
 
-@pytest.mark.parametrize("name", [["kore_sessions"], {}, 3, None, "\ud83d"])
-def test_a_stream_that_has_no_name_is_told_as_an_error(
-    config: dict[str, Any], name: Any
-) -> None:
-    configured = {"streams": [{"stream": {"name": name}, "sync_mode": "full_refresh"}]}
-    with pytest.raises(SettingsError, match="the catalog: is not as the Airbyte proto"):
-        Source(AirbyteWriter(BytesIO())).read(config, configured, [])
-
-
 def test_a_file_that_is_not_there_or_is_no_json_is_told_as_an_error(
     tmp_path: Path,
 ) -> None:
@@ -456,57 +382,6 @@ def test_a_file_that_is_not_there_or_is_no_json_is_told_as_an_error(
         assert message.trace.error
         assert path.name in message.trace.error.message
         assert "abc" not in message.trace.error.message
-
-
-def test_an_error_of_our_own_is_told_without_secrets_and_stops_one_stream(
-    simulator: Simulator, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = config["avaamo_access_token"]
-
-    def fail(*_: object) -> NoReturn:
-        raise RuntimeError(token)
-
-    monkeypatch.setattr(AvaamoMessages, "take", fail)
-    file = BytesIO()
-    configured = {
-        "streams": [
-            {"stream": {"name": name}, "sync_mode": "incremental"} for name in STREAMS
-        ]
-    }
-    assert not Source(AirbyteWriter(file)).read(config, configured, [])
-    told = Told(parsed(file.getvalue().splitlines()), 1)
-    [(stream, kind, _)] = told.errors
-    assert (stream, kind) == ("avaamo_messages", FailureType.system_error)
-    assert token.encode() not in file.getvalue()
-    assert_truth(told, simulator.world, STREAMS[1:])
-
-
-def test_secrets_are_masked_in_the_log() -> None:
-    file = BytesIO()
-    writer = AirbyteWriter(file)
-    writer.secrets = ["the-token"]
-    AirbyteLog(writer).handle(
-        logging.makeLogRecord({"msg": "sent the-token", "levelname": "WARNING"})
-    )
-    [message] = parsed(file.getvalue().splitlines())
-    assert message.log
-    assert (message.log.level, message.log.message) == (Level.WARN, "sent ****")
-
-
-def test_a_thread_that_logs_does_not_tear_what_is_written() -> None:
-    """Its lines wait for what is written next."""
-    file = BytesIO()
-    writer = AirbyteWriter(file)
-    log = AirbyteLog(writer)
-    with ThreadPoolExecutor(4) as threads:
-        for number in range(200):
-            said = {"msg": str(number), "levelname": "ERROR"}
-            threads.submit(log.handle, logging.makeLogRecord(said))
-            writer.write_records("kore_sessions", [{"bot_id": "st-1"}] * 50)
-    writer.flush()
-    messages = parsed(file.getvalue().splitlines())
-    assert len([each for each in messages if each.log]) == 200
-    assert len([each for each in messages if each.record]) == 10_000
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -17,8 +17,6 @@ import pytest
 import trustme
 from typing_extensions import override
 
-from tap_botsessions.config.settings import SCHEMA
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -187,12 +185,3 @@ def test_a_bundle_that_holds_no_certificate_is_a_mistake(
     assert done.returncode == 1
     assert "ca_bundle: can't be read as certificates in PEM" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_no_setting_switches_the_verification_off() -> None:
-    switches = {
-        name
-        for name, setting in SCHEMA["properties"].items()
-        if "boolean" in setting["type"]
-    }
-    assert switches == set()

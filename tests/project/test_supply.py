@@ -154,7 +154,7 @@ def test_the_lowest_versions_that_are_allowed_work(tmp_path: Path) -> None:
         "run", "--isolated", "--no-project", "--python", sys.executable,
         "--with-editable", ROOT, "--with-requirements", lowest, "--with", TOOLS,
         "python", "-m", "pytest", "-p", "no:cacheprovider",
-        "tests/project/test_standard.py", "tests/project/test_sdk.py",
+        "tests/simulated/test_standard.py", "tests/unit/test_sdk.py",
         "tests/project/test_released.py", "tests/simulated/test_output.py",
     )  # fmt: skip
 

@@ -12,16 +12,13 @@ import pytest
 
 from tap_botsessions.engine import reader
 from tap_botsessions.engine.errors import BotError
-from tap_botsessions.engine.reader import Taken
-from tap_botsessions.engine.scheduler import ReadAhead
+from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.transport import Transport
 from tap_botsessions.engine.windows import Window
-from tap_botsessions.singer.stream import BotStream
+from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.singer.writer import PieceWriter
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
-from tests.chaos.draw import draw
 from tests.chaos.many import in_processes
-from tests.chaos.target import MessageError, read
 from tests.chaos.trial import Report, run_seed
 from tests.docs import ROOT
 
@@ -31,7 +28,9 @@ if TYPE_CHECKING:
 
     import requests
 
-    from tap_botsessions.engine.reader import Fetch, Listing, Page, Seen
+    from tap_botsessions.engine.jobs import Outcome
+    from tap_botsessions.engine.pages import Fetch, Page, PagedList
+    from tap_botsessions.engine.scheduler import Scheduler
 
 SEEDS = range(200)
 
@@ -42,11 +41,6 @@ ENOUGH = range(100)
 def test_no_seed_fails() -> None:
     failed = [report.told() for report in in_processes(run_seed, SEEDS) if report.wrong]
     assert not failed, "\n\n".join(failed)
-
-
-def test_a_seed_stands_for_one_plan() -> None:
-    assert draw(7) == draw(7)
-    assert draw(7) != draw(8)
 
 
 # Bugs that are put in, each with words of how it is found.
@@ -70,22 +64,16 @@ def found_by(
 
 @found_by("a state says that .* records have not come")
 def a_checkpoint_before_its_rows(patch: Patch) -> None:
-    def hasty(self: BotStream, _: object) -> Iterator[Sequence[dict[str, Any]]]:
-        with ReadAhead(
-            self._jobs(self.bots),
-            workers=self.config["max_concurrent_requests"],
-            retries=self.config["max_retries"],
-            heed=self.tap.ending.heed,
-        ) as ahead:
-            for bot, outcome in ahead:
-                if isinstance(outcome, BotError):
-                    self._fail(bot, outcome)
-                else:
-                    rows = self.to_emit(bot, outcome)
-                    self._checkpoint(bot, outcome)
-                    yield [row.record for row in rows]
+    emitted = getattr_static(SingerStream, "_emitted")
 
-    patch.setattr(BotStream, "read", hasty)
+    def hasty(
+        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+    ) -> Iterator[Sequence[dict[str, Any]]]:
+        if not isinstance(outcome.result, BotError):
+            self._checkpoint(outcome.bot, outcome.result)
+        yield from emitted(self, outcome, scheduler)
+
+    patch.setattr(SingerStream, "_emitted", hasty)
 
 
 @found_by("a state says that .* records have not come")
@@ -94,11 +82,11 @@ def a_page_skipped(patch: Patch) -> None:
     whole = getattr_static(reader, "_read_pages")
 
     def hasty(
-        listing: Listing, union: Seen, max_rows: int
+        paged: PagedList, union: Any, *limits: int
     ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
-        pages = yield from whole(listing, {}, max_rows)
+        pages = yield from whole(paged, type(union)({}), *limits)
         pages = pages[:-1] or pages
-        union.update((row.key, row) for page in pages for row in page.rows)
+        union.add(*pages)
         total = sum(page.received for page in pages)
         return [page._replace(total=total) for page in pages]
 
@@ -108,25 +96,25 @@ def a_page_skipped(patch: Patch) -> None:
 @found_by("was served and left its list, and has not come")
 def a_union_not_kept(patch: Patch) -> None:
     """Of a list that is read again, only what the last attempt saw is kept."""
-    take_list = getattr_static(reader, "_take_list")
+    read_list = getattr_static(reader, "_read_list")
     read_pages = getattr_static(reader, "_read_pages")
 
-    def take(
-        listing: Listing, union: Seen, max_rows: int
+    def read(
+        paged: PagedList, union: Any, *limits: Any
     ) -> Generator[Sequence[Fetch], Sequence[Page], Any]:
-        last: Seen = {}
-        taken = yield from take_list(listing, last, max_rows)
-        union.update(last)
-        return taken
+        last = type(union)({})
+        whole = yield from read_list(paged, last, *limits)
+        union.rows.update(last.rows)
+        return whole
 
     def forgetful(
-        listing: Listing, union: Seen, max_rows: int
+        paged: PagedList, union: Any, *limits: int
     ) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
-        union.clear()
-        pages: list[Page] = yield from read_pages(listing, union, max_rows)
+        union.rows.clear()
+        pages: list[Page] = yield from read_pages(paged, union, *limits)
         return pages
 
-    patch.setattr(reader, "_take_list", take)
+    patch.setattr(reader, "_read_list", read)
     patch.setattr(reader, "_read_pages", forgetful)
 
 
@@ -151,38 +139,45 @@ def open_sessions_forgotten(patch: Patch) -> None:
 @found_by("records have not come|is missing")
 def the_lookback_forgotten(patch: Patch) -> None:
     patch.setattr(
-        "tap_botsessions.singer.stream.starting_point",
+        "tap_botsessions.engine.stream.starting_point",
         lambda start, bookmark, _: bookmark or start,
     )
 
 
 @found_by("a state says that .* records have not come")
 def a_bot_that_failed_moves_on(patch: Patch) -> None:
-    fail = getattr_static(BotStream, "_fail")
+    fail = getattr_static(SingerStream, "_fail")
 
-    def move_on(self: BotStream, bot: str, error: BotError) -> None:
+    def move_on(self: SingerStream, bot: str, error: BotError) -> None:
         fail(self, bot, error)
-        self._checkpoint(bot, Taken(self.span(bot), []))
+        whole = self.source.sync_range(bot, None)
+        self._checkpoint(bot, WindowResult(whole, []))
 
-    patch.setattr(BotStream, "_fail", move_on)
+    patch.setattr(SingerStream, "_fail", move_on)
 
 
 @found_by(r"\d+ bots failed, and the exit code is 0")
 def a_failure_hidden(patch: Patch) -> None:
-    fail = getattr_static(BotStream, "_fail")
+    fail = getattr_static(SingerStream, "_fail")
 
-    def hide(self: BotStream, bot: str, error: BotError) -> None:
+    def hide(self: SingerStream, bot: str, error: BotError) -> None:
         fail(self, bot, error)
-        self.failures.clear()
+        self._run.failures.clear()
 
-    patch.setattr(BotStream, "_fail", hide)
+    patch.setattr(SingerStream, "_fail", hide)
 
 
 @found_by("came 2 times")
 def a_record_twice(patch: Patch) -> None:
-    patch.setattr(
-        BotStream, "to_emit", lambda _, __, taken: taken.rows + taken.rows[-1:]
-    )
+    emitted = getattr_static(SingerStream, "_emitted")
+
+    def twice(
+        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+    ) -> Iterator[Sequence[dict[str, Any]]]:
+        for records in emitted(self, outcome, scheduler):
+            yield [*records, *records[-1:]]
+
+    patch.setattr(SingerStream, "_emitted", twice)
 
 
 @found_by("signal 15 cut a line|signal 2 cut a line|the last line is not whole|no JSON")
@@ -233,16 +228,6 @@ def test_a_bug_that_is_put_in_is_found(findings: dict[str, Report], bug: str) ->
     assert re.search(FINDINGS[bug], wrong), wrong
 
 
-# Its parts.
-
-
-def test_a_seed_that_fails_tells_how_to_replay_it() -> None:
-    report = Report(7, ["lost"], [f"event {number}" for number in range(100)])
-    first, *lines = report.told(lines=2).splitlines()
-    assert first == "uv run -m tests.chaos --seed 7"
-    assert lines == ["  wrong: lost", "  event 98", "  event 99"]
-
-
 def test_the_command_tries_seeds_and_sums_up() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos", "--first", "3", "--seeds", "2"],
@@ -254,31 +239,3 @@ def test_the_command_tries_seeds_and_sums_up() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 seeds, 0 failed" in done.stdout
     assert re.search(r"^ +[\d,]+  requests$", done.stdout, re.MULTILINE)
-
-
-SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{},"key_properties":["id"]}\n'
-RECORD = b'{"type":"RECORD","stream":"s","record":{"id":1}}\n'
-STATE = b'{"type":"STATE","value":{"bookmarks":{}}}\n'
-
-
-def test_a_target_keeps_what_came_before_a_state() -> None:
-    found = read(SCHEMA + RECORD + STATE + RECORD + RECORD + STATE[:-1])
-    assert [len(commit.records) for commit in found.commits] == [1]
-    assert len(found.tail) == 2
-    assert found.is_torn
-    assert b"\n".join(found.others) + b"\n" == SCHEMA + STATE
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        RECORD,
-        SCHEMA + RECORD.replace(b"1", b"null"),
-        SCHEMA + b"{}\n",
-        SCHEMA + b'{"type":"RECORD"\n',
-        SCHEMA + RECORD[:-1] + RECORD,
-    ],
-)
-def test_a_target_refuses_what_no_target_takes(output: bytes) -> None:
-    with pytest.raises(MessageError):
-        read(output)

@@ -21,12 +21,17 @@ from simulator.emitted import instant
 from simulator.exchange import Call, Reply
 from simulator.streams import STREAMS
 from tap_botsessions.engine.errors import RequestError, TransientError
-from tap_botsessions.engine.transport import Request, Transport
+from tap_botsessions.engine.options import Options
+from tap_botsessions.engine.transport import (
+    ErrorFormat,
+    Request,
+    Transport,
+    discreet_urllib3,
+)
 from tap_botsessions.engine.windows import to_rfc3339
 from tap_botsessions.singer.writer import PieceWriter
-from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.vendors.avaamo.streams import AccessToken
-from tests.conftest import config_for
+from tap_botsessions.vendors.avaamo.account import AccessToken
+from tests.conftest import Tap, config_for, hand_in
 from tests.junk import (
     DIARY,
     EMAIL,
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from simulator.faults import Answer
-    from tap_botsessions.singer.stream import Failures
+    from tap_botsessions.engine.errors import Failure
 
 MOST_REQUESTS = 5_000
 """A run that makes more is taken for one that never ends."""
@@ -160,7 +165,7 @@ class Vendor:
         """Run the tap over an endpoint."""
         out = BytesIO()
         with undisturbed(), Log() as log:
-            tap = TapBotsessions(
+            tap = Tap(
                 config=config_for(
                     self._simulator,
                     avaamo_access_token=TOKEN,
@@ -174,13 +179,13 @@ class Vendor:
                     **{"max_retries": 1, **endpoint.settings, **settings},
                 ),
                 state=endpoint.state,
-                message_writer=PieceWriter(out),
+                message_writer=PieceWriter(1 << 16, out),
             )
             for name, stream in tap.streams.items():
                 stream.selected = name == endpoint.stream
             tap.sync_all()
         assert self.asked <= MOST_REQUESTS, "the run would never end"
-        return Run(endpoint, strict(out.getvalue()), tap.failures, log.lines)
+        return Run(endpoint, strict(out.getvalue()), tap.run.failures, log.lines)
 
 
 @dataclass
@@ -189,7 +194,7 @@ class Run:
 
     endpoint: Endpoint
     messages: Messages
-    failures: Failures
+    failures: list[Failure]
     logged: Sequence[str]
 
     @property
@@ -238,7 +243,7 @@ BOOKMARKS = {
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Vendor]:
     with Simulator(World(bots=(BOT,))) as simulator, pytest.MonkeyPatch.context() as to:
-        to.setattr("tap_botsessions.engine.scheduler.backoff", lambda _attempts: 0.0)
+        hand_in(to, max_backoff=0.0)
         yield Vendor(simulator)
 
 
@@ -644,13 +649,11 @@ def test_any_bytes_are_an_answer_or_a_failed_request(
 ) -> None:
     raw.answer = b"\r\n".join([start, *headers, b"", body])
     transport = Transport(
-        base_url=f"http://127.0.0.1:{raw.server_address[1]}",
-        user_agent="tests",
-        timeout=5,
-        secrets=[SECRET, TOKEN],
-        advice={},
+        f"http://127.0.0.1:{raw.server_address[1]}",
+        Options({"request_timeout_seconds": 5}, START, (SECRET, TOKEN)),
+        ErrorFormat(lambda body: body["error"], advice={}),
     )
-    with Log() as log:
+    with Log() as log, discreet_urllib3():
         try:
             transport.send(
                 Request("GET", "/", AccessToken(TOKEN)), lambda body: body["entries"]

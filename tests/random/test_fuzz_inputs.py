@@ -19,13 +19,13 @@ from click.testing import CliRunner
 from hypothesis import strategies as st
 
 from simulator import App, Rule, Simulator, World
+from simulator import streams as table
 from simulator.faults import status
-from simulator.streams import DAILY
-from simulator.streams import STREAMS as TABLE
 from tap_botsessions.airbyte.messages import AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
 from tap_botsessions.config.documents import check_state, without_fractions
 from tap_botsessions.config.inputs import load
+from tap_botsessions.engine.options import Limits
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import config_for, end_of, sync
 from tests.junk import (
@@ -40,7 +40,6 @@ from tests.junk import (
     tried,
     written,
 )
-from tests.process.test_settings import CONTRACT, variables
 from tests.sound import (
     Log,
     Messages,
@@ -50,6 +49,8 @@ from tests.sound import (
     undisturbed,
 )
 from tests.truth import STREAMS, expected, key_of
+from tests.unit.test_environment import variables
+from tests.unit.test_settings import CONTRACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,8 +184,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     with Simulator(world) as simulator, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(socket, "getaddrinfo", loopback_only)
-        patch.setattr("tap_botsessions.engine.pacing.Budget.take", lambda _: 0.0)
-        patch.setattr("tap_botsessions.engine.scheduler.backoff", lambda _attempts: 1e9)
+        patch.setattr("tap_botsessions.engine.pacing.Budget.try_acquire", lambda _: 0.0)
+        patch.setattr(TapBotsessions, "limits", Limits(max_pause=-1.0))
         yield Workshop(folder, simulator)
 
 
@@ -432,15 +433,14 @@ def test_any_state_is_gone_on_from_or_told_of(
     for stream in STREAMS:
         if not ended.is_complete(stream):
             assert bookmark(ended.state, stream) == bookmark(before, stream)
-        elif stream not in DAILY or not offset:
+        elif stream != "avaamo_usage" or not offset:
             owed = workshop.owed(stream, claimed(before, stream))
             assert owed <= set(ended.keys(stream))
 
 
 def bookmark(state: Json, stream: str) -> Json:
     """The part of a state that holds the bookmark of the one bot of a stream."""
-    table = TABLE[stream]
-    bot = {table.bot_key: BOT if table.vendor == "kore" else AGENT}
+    bot = {"bot_id": BOT} if stream == "kore_sessions" else {"agent_id": AGENT}
     partitions = state.get("bookmarks", {}).get(stream, {}).get("partitions", [])
     [found] = [each for each in partitions if each["context"] == bot] or [{}]
     return {
@@ -452,9 +452,12 @@ def claimed(state: Json, stream: str) -> datetime:
     """Up to which instant a state says that the bot of a stream has been read."""
     mark = bookmark(state, stream)
     value = mark["replication_key_value"]
-    if mark["replication_key"] != TABLE[stream].replication_key or value is None:
+    if (
+        mark["replication_key"] != table.STREAMS[stream].replication_key
+        or value is None
+    ):
         return datetime.min.replace(tzinfo=UTC)
-    if stream in DAILY:
+    if stream == "avaamo_usage":
         value = date.fromisoformat(str(value)).isoformat()
     if isinstance(value, str):
         instant = datetime.fromisoformat(value)

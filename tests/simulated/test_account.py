@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -110,7 +111,7 @@ def test_a_record_that_cannot_be_placed_puts_its_own_bot_aside_alone(
     simulator.faults.rules.append(Rule(without_start(bad, since)))
     first = read(simulator)
     [failure] = first.failures
-    assert failure.what == f"kore_sessions, bot {bad}"
+    assert failure.label == f"kore_sessions, bot {bad}"
     assert "'start_time'" in str(failure.error)
     healthy = truth_of(world, set(BOTS) - {bad})
     others = {key: row for key, row in first.records[STREAM].items() if key[0] != bad}
@@ -135,7 +136,7 @@ def test_bots_of_another_app_are_read_apart(simulator: Simulator) -> None:
         for bot in BOTS[3:]
     ]
     synced = read(simulator, kore_bot_credentials=own)
-    told = [failure.what for failure in synced.failures]
+    told = [failure.label for failure in synced.failures]
     assert told == [f"kore_sessions, bot {bot}" for bot in BOTS[3:]]
     assert_same(synced.records[STREAM], truth_of(simulator.world, BOTS[:3]))
 
@@ -161,3 +162,66 @@ def test_a_refused_account_is_told_once_for_all_of_its_bots(
     tap.sync_all()
     [line] = tap.summary()
     assert line.startswith("Kore.ai, all of it: answered 401")
+
+
+@pytest.mark.parametrize("slow", [0.0, 0.05])
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("listed", [1, 2])
+def test_a_record_that_can_not_be_used_fails_its_bot_where_the_bots_own_api_would(
+    listed: int, workers: int, slow: float
+) -> None:
+    """Whatever the timing of answers: the same records and the same bookmark."""
+    world = World(bots=tuple(BOTS[:2]), sessions_per_day=12)
+    bad, since = BOTS[0], world.start + timedelta(days=14, hours=1)
+    settings = {
+        "kore_bot_ids": BOTS[:listed],
+        "window_days": 1,
+        "max_concurrent_requests": workers,
+    }
+    found = {}
+    for api in ("bot", "account"):
+        with Simulator(world) as simulator:
+            simulator.faults.rules.append(Rule(slow_before(bad, since, slow)))
+            synced = sync(simulator, None, (STREAM,), kore_api=api, **settings)
+            [failure] = synced.failures
+            found[api] = (
+                failure.label,
+                str(failure.error),
+                synced.records[STREAM],
+                synced.bookmarks,
+            )
+    assert_same(found["account"][2], found["bot"][2])
+    assert found["account"] == found["bot"]
+    bookmark = found["bot"][3][STREAM, bad]
+    assert datetime.fromisoformat(bookmark) == world.start + timedelta(days=14)
+
+
+def slow_before(bot: str, since: datetime, seconds: float) -> Effect:
+    """A bot's sessions lack their start from an instant on; what is sound is slow."""
+    broken = without_start(bot, since)
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await broken(answer)
+        body: Any = reply.body
+        if all(session["start_time"] for session in body["sessions"]):
+            await asyncio.sleep(seconds)
+        return reply
+
+    return effect
+
+
+def test_nothing_is_read_on_where_all_bots_have_failed() -> None:
+    """In either API, as many requests as are made before the first answer is known."""
+    world = World(bots=tuple(BOTS[:2]), sessions_per_day=12, days=200)
+    requests = {}
+    for api in ("bot", "account"):
+        with Simulator(world) as simulator:
+            simulator.faults.rules += [
+                Rule(without_start(bot, world.start)) for bot in world.bots
+            ]
+            settings = {"kore_api": api, "window_days": 1, "max_concurrent_requests": 4}
+            synced = sync(simulator, None, (STREAM,), **settings)
+            assert len(synced.failures) == len(world.bots)
+            assert synced.records[STREAM] == {}
+            requests[api] = len(simulator.requests)
+    assert requests["account"] <= requests["bot"] <= 8

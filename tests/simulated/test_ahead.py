@@ -7,12 +7,11 @@ import threading
 import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -37,13 +36,16 @@ from tap_botsessions.engine.errors import (
     RequestError,
     TransientError,
 )
+from tap_botsessions.engine.jobs import Job, TimeRanges
+from tap_botsessions.engine.options import Limits
 from tap_botsessions.engine.pacing import Budget
-from tap_botsessions.engine.reader import Fetch, Page, Reading, Seen, Taken, take
+from tap_botsessions.engine.pages import Fetch, Page, Reading, Seen, WindowResult
+from tap_botsessions.engine.reader import read_window
 from tap_botsessions.engine.records import Row
-from tap_botsessions.engine.scheduler import LONGEST_WAIT, Job, ReadAhead
+from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.windows import Window
 from tap_botsessions.tap import TapBotsessions
-from tests.conftest import Synced, config_for, end_of, sync
+from tests.conftest import Synced, Tap, config_for, end_of, hand_in, sync
 from tests.truth import LISTS, STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
@@ -61,12 +63,14 @@ PATIENCE = 10.0
 
 REFUSED = "answered something else"
 
-Outcomes = dict[str, list[Taken | BotError]]
+Outcomes = dict[str, list[WindowResult | BotError]]
 
 
-def row(number: int) -> Row:
+def row(number: int, bot: str = "bot 0") -> Row:
     """A row so many minutes after the start."""
-    return Row((str(number),), START + timedelta(minutes=number), {"number": number})
+    return Row(
+        (str(number),), START + timedelta(minutes=number), {"number": number}, bot
+    )
 
 
 def reader_threads() -> list[threading.Thread]:
@@ -114,14 +118,14 @@ class Vendor:
         budget = budget or Budget("tests", 100_000)
 
         def begin(window: Window, seen: Seen) -> Reading:
-            return take(
+            return read_window(
                 lambda part: [Listing(self, bot, part, budget)],
                 window,
                 seen,
-                self.most,
+                Limits(max_window_rows=self.most),
             )
 
-        return Job(bot, begin, spans, widest)
+        return Job([bot], TimeRanges(spans, begin, widest))
 
     def send(self, bot: str, window: Window, position: int) -> Page:
         """Serve a page."""
@@ -131,7 +135,9 @@ class Vendor:
             self.peak = max(self.peak, self.busy)
         try:
             self.at(bot, window, position)
-            inside = [row for row in self.rows[bot] if row.time in window]
+            inside = [
+                row._replace(bot=bot) for row in self.rows[bot] if row.time in window
+            ]
             page = inside[position : position + self.size]
             with self.lock:
                 self.served.update((bot, row.key) for row in page)
@@ -158,7 +164,10 @@ class Listing:
         send = partial(self.vendor.send, self.bot, self.window, position)
         return Fetch(send, self.budget, self.bot)
 
-    def ahead(self, first: Page) -> range:
+    def fetch_count(self) -> Fetch:
+        return self.fetch(self.first)
+
+    def remaining(self, first: Page) -> range:
         return range(first.received, first.total, max(first.received, 1))
 
 
@@ -177,14 +186,17 @@ def jobs_of(vendor: Vendor, days: int = 5) -> list[Job]:
 
 
 @contextmanager
-def reading(jobs: Sequence[Job], workers: int = 4, retries: int = 2) -> Iterator[Any]:
+def reading(
+    jobs: Sequence[Job], workers: int = 4, retries: int = 2, **limits: Any
+) -> Iterator[Any]:
     """Read ahead, and fail if that gets stuck; no thread may be left behind."""
     deadline = time.monotonic() + PATIENCE
 
-    def heed() -> None:
+    def on_tick() -> None:
         assert time.monotonic() < deadline, "stuck"
 
-    with ReadAhead(jobs, workers, retries, heed) as ahead:
+    own = replace(Tap.limits, **limits)
+    with Scheduler(jobs, workers, retries, own, on_tick) as ahead:
         yield ahead
     assert reader_threads() == []
 
@@ -193,26 +205,26 @@ def read(jobs: Sequence[Job], **more: Any) -> Outcomes:
     """Read all of it; what came of each bot, in the order in which it came."""
     outcomes: Outcomes = defaultdict(list)
     with reading(jobs, **more) as ahead:
-        for bot, outcome in ahead:
+        for _, bot, outcome in ahead:
             outcomes[bot].append(outcome)
     return outcomes
 
 
-def windows(outcomes: Sequence[Taken | BotError]) -> list[Window]:
+def windows(outcomes: Sequence[WindowResult | BotError]) -> list[Window]:
     """The windows that were taken."""
     return [
         outcome.window
         for outcome in outcomes
-        if isinstance(outcome, Taken) and outcome.window
+        if isinstance(outcome, WindowResult) and outcome.window
     ]
 
 
-def numbers(outcomes: Sequence[Taken | BotError]) -> list[int]:
+def numbers(outcomes: Sequence[WindowResult | BotError]) -> list[int]:
     """The numbers of the rows that were taken, as they came."""
     return [
         row.record["number"]
         for outcome in outcomes
-        if isinstance(outcome, Taken)
+        if isinstance(outcome, WindowResult)
         for row in outcome.rows
     ]
 
@@ -258,7 +270,7 @@ def test_a_slow_bot_does_not_keep_the_others_waiting() -> None:
     vendor.at = wait
     found = 0
     with reading(jobs_of(vendor), workers=8) as ahead:
-        for bot, taken in ahead:
+        for _, bot, taken in ahead:
             found += bot == "bot 1" and len(taken.rows)
             if found == 100:
                 fast_is_done.set()
@@ -337,12 +349,9 @@ def test_every_window_of_a_healthy_bot_comes_once_and_in_order(
             raise TransientError(REFUSED)
 
     vendor.at = answer
-    with (
-        patch("tap_botsessions.engine.scheduler.backoff", lambda _: 0.0),
-        patch("tap_botsessions.engine.scheduler.ROWS_AHEAD", rows_ahead),
-    ):
-        jobs = [vendor.job(bot, shape.spans) for bot, shape in bots.items()]
-        outcomes = read(jobs, workers=workers)
+    jobs = [vendor.job(bot, shape.spans) for bot, shape in bots.items()]
+    limits = {"max_backoff": 0.0, "max_rows_ahead": rows_ahead}
+    outcomes = read(jobs, workers=workers, **limits)
     assert vendor.peak <= workers
     for bot, shape in bots.items():
         found, spans = outcomes[bot], shape.spans
@@ -375,7 +384,7 @@ def test_rows_are_held_up_to_a_bound_while_the_first_window_is_awaited(
     bots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was in flight when the bound was reached comes on top."""
-    monkeypatch.setattr("tap_botsessions.engine.scheduler.ROWS_AHEAD", 50)
+    hand_in(monkeypatch, max_rows_ahead=50)
     vendor = busy_vendor(bots, rows=1440, most=1000)
     held = []
 
@@ -401,7 +410,7 @@ def test_rows_are_held_up_to_a_bound_while_the_target_is_slow(
     bots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was in flight comes on top, and at most a window for each worker."""
-    monkeypatch.setattr("tap_botsessions.engine.scheduler.ROWS_AHEAD", 50)
+    hand_in(monkeypatch, max_rows_ahead=50)
     vendor = busy_vendor(bots, rows=1440, most=1000)
     with reading(dense_jobs(vendor)) as ahead:
         next(iter(ahead))
@@ -415,7 +424,7 @@ def test_a_bot_that_waits_does_not_stop_the_others_though_much_is_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first window of one bot has to wait, and what follows it is held."""
-    monkeypatch.setattr("tap_botsessions.engine.scheduler.ROWS_AHEAD", 20)
+    hand_in(monkeypatch, max_rows_ahead=20)
     vendor = busy_vendor(2, rows=1440, most=1000)
     done = threading.Event()
 
@@ -426,7 +435,7 @@ def test_a_bot_that_waits_does_not_stop_the_others_though_much_is_held(
     vendor.at = answer
     order = []
     with reading(dense_jobs(vendor), workers=2, retries=10) as ahead:
-        for bot, _ in ahead:
+        for _, bot, _ in ahead:
             order.append(bot)
             if order.count("bot 1") == 12:
                 done.set()
@@ -456,7 +465,7 @@ def test_a_pause_that_takes_too_long_is_waited_for_by_no_bot() -> None:
     shared = Budget("tests", 100_000)
 
     def fail(*_: object) -> None:
-        raise TransientError(REFUSED, wait=LONGEST_WAIT + 1, limit="hour")
+        raise TransientError(REFUSED, wait=Limits().max_pause + 1, limit="hour")
 
     vendor.at = fail
     span = [Window(START, START + 5 * DAY)]
@@ -530,16 +539,16 @@ def test_what_a_job_reads_first_comes_first() -> None:
     def first() -> Reading:
         pages = yield [
             Fetch(
-                lambda: Page([row(7)], 1, 1, more=False, following=1),
+                lambda: Page([row(7)], 1, 1, more=False, next_position=1),
                 Budget("tests", 9),
                 "x",
             )
         ]
-        return Taken(None, pages[0].rows)
+        return WindowResult(None, pages[0].rows)
 
     job.first = first()
     outcomes = read([job])["bot 0"]
-    assert isinstance(outcomes[0], Taken)
+    assert isinstance(outcomes[0], WindowResult)
     assert outcomes[0].window is None
     assert numbers(outcomes) == [7, *range(0, 6000, 60)]
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
-from demo.__main__ import SCHEMA, target_config
-from demo.postgres import run_postgres
-from simulator import Rule, Simulator, World
+from simulator import Rule, Simulator
 from simulator.faults import status, wrong_total
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, config_for, end_of, sync
-from tests.readme import blocks
 from tests.truth import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TARGET = Path(sys.executable).with_name("target-postgres")
 ALL = (*STREAMS, "sync_windows")
 
 
@@ -145,33 +136,3 @@ def test_open_sessions_that_are_asked_for_by_their_ids_are_told_of(
     ]
     assert sum(record["rows_expected"] for record in by_id) == len(followed) > 0
     assert all(record["window_end"] is None for record in by_id)
-
-
-def test_a_query_proves_completeness_in_the_warehouse(tmp_path: Path) -> None:
-    """The one in the README, on what target-postgres loads of two runs."""
-    world = World(sessions_per_day=12, days=8)
-    [query] = blocks("Audit trail", "sql")
-    with Simulator(world) as simulator, run_postgres("Asia/Tokyo") as server:
-        world.now -= 3 * 86_400
-        first = audited(simulator, end_date=end_of(world).isoformat())
-        world.now += 3 * 86_400
-        config = tmp_path / "config.json"
-        config.write_text(json.dumps(target_config(server)))
-        for synced in (first, audited(simulator, first.state)):
-            lines = "".join(f"{json.dumps(each)}\n" for each in synced.messages)
-            subprocess.run(  # noqa: S603 -- the loader
-                [TARGET, "--config", config],
-                input=lines.encode(),
-                check=True,
-                capture_output=True,
-            )
-        with psycopg.connect(
-            server.dsn, options=f"-c search_path={SCHEMA}"
-        ) as connection:
-            assert connection.execute(query).fetchall() == []
-            connection.execute(
-                "DELETE FROM avaamo_messages WHERE ctid IN"
-                " (SELECT ctid FROM avaamo_messages LIMIT 1)"
-            )
-            [(stream, _, *_)] = connection.execute(query).fetchall()
-            assert stream == "avaamo_messages"

@@ -5,133 +5,30 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import hook
-from tap_botsessions.engine.errors import BookmarkError
-from tap_botsessions.engine.reader import Taken
-from tap_botsessions.engine.records import Row
+from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.tap import TapBotsessions
-from tap_botsessions.vendors.kore.open_sessions import OpenSessions
-from tests.conftest import Synced, config_for, end_of, sync
+from tests.conftest import Synced, config_for, end_of, hand_in, sync
 from tests.truth import Keyed, assert_same, expected
+from tests.unit.test_open_sessions import START, START_TEXT, day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
-START_TEXT = "2026-03-01T00:00:00Z"
 KORE = ("kore_sessions",)
-
-
-def day(number: float) -> datetime:
-    """An instant so many days after the start."""
-    return START + timedelta(days=number)
-
-
-def session(name: str, started: float = 0, status: str = "active", **more: Any) -> Row:
-    """A session that began so many days after the start."""
-    return Row((name,), day(started), {"session_status": status, **more})
-
-
-def test_what_is_followed_outlives_a_run() -> None:
-    first = OpenSessions({}, None)
-    first.observe(session("a", 1), is_open=True, emitted=True)
-    first.observe(session("b", 2.5), is_open=True, emitted=False)
-    first.observe(session("c", 3, "closed"), is_open=False, emitted=True)
-    state = first.to_state(day(4))
-    assert state["open_since"] is None
-    second = OpenSessions(state, day(4))
-    assert list(second.starts()) == ["a", "b"]
-    assert list(second.starts(before=day(2))) == ["a"]
-    assert second.was_emitted(session("a"))
-    assert not second.was_emitted(session("b"))
-    assert second.to_state(day(5)) == state
-
-
-def test_a_session_has_changed_when_any_field_has() -> None:
-    sessions = OpenSessions({}, None)
-    sessions.observe(session("a", messages=1), is_open=True, emitted=True)
-    sessions.observe(session("b", messages=1), is_open=True, emitted=False)
-    assert not sessions.has_changed(session("a", messages=1))
-    assert sessions.has_changed(session("a", messages=2))
-    assert sessions.has_changed(session("a", status="closed", messages=1))
-    assert sessions.has_changed(session("b", messages=1))
-    assert sessions.has_changed(session("c"))
-
-
-def test_what_is_closed_or_dropped_or_too_old_is_followed_no_more() -> None:
-    sessions = OpenSessions({}, None, oldest=day(0.5))
-    for number, name in enumerate("abcd"):
-        sessions.observe(session(name, number), is_open=True, emitted=True)
-    sessions.observe(session("d", 3, "closed"), is_open=False, emitted=True)
-    sessions.drop(["b", "never heard of"])
-    sessions.drop_old()
-    assert list(sessions.starts()) == ["c"]
-
-
-def test_no_open_session_leaves_nothing_in_the_state() -> None:
-    assert OpenSessions({}, None).to_state(day(1)) == {
-        "open_sessions": None,
-        "open_since": None,
-    }
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """No more than so many sessions of a bot are followed by their ids."""
-    monkeypatch.setattr("tap_botsessions.vendors.kore.open_sessions.MOST", 3)
+    hand_in(monkeypatch, max_followed=3)
     return 3
-
-
-def test_more_than_can_be_followed_are_read_again_by_their_time(
-    few: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    sessions = OpenSessions({}, None)
-    for number in range(few + 1):
-        sessions.observe(session(f"{number}", 5 - number), is_open=True, emitted=True)
-    sessions.observe(session("older", 0.5), is_open=True, emitted=True)
-    sessions.observe(session("later", 9), is_open=True, emitted=True)
-    assert sessions.starts() == {}
-    assert sessions.to_state(day(10)) == {
-        "open_sessions": None,
-        "open_since": "2026-03-01T12:00:00Z",
-    }
-    [line] = caplog.messages
-    assert "more than 3 sessions of a bot are open" in line
-
-
-def test_to_read_again_can_be_interrupted_anywhere() -> None:
-    """Until it has reached the bookmark, the state says how far it is."""
-    sessions = OpenSessions({"open_since": "2026-03-02T00:00:00Z"}, day(5))
-    assert sessions.since == day(1)
-    assert sessions.to_state(None)["open_since"] == "2026-03-02T00:00:00Z"
-    assert sessions.to_state(day(3))["open_since"] == "2026-03-04T00:00:00Z"
-    assert sessions.to_state(day(5))["open_since"] is None
-    assert sessions.to_state(day(6))["open_since"] is None
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        {"open_sessions": ["a"]},
-        {"open_sessions": {"a": "2026-03-01"}},
-        {"open_sessions": {"a": ["yesterday", ""]}},
-        {"open_sessions": {"a": [None, ""]}},
-        {"open_since": "yesterday"},
-        {"open_since": {}},
-    ],
-)
-def test_a_state_that_is_unreadable_is_told(state: dict[str, Any]) -> None:
-    with pytest.raises(BookmarkError, match="unreadable"):
-        OpenSessions(state, None)
-
-
-# Against the simulator.
 
 
 @pytest.fixture
@@ -321,7 +218,7 @@ def test_a_session_that_a_server_is_silent_on_stops_nothing(
     simulator.options.kore_silent_ids = True
     first, (bot, gone) = read_and_lose(simulator)
     second = read(simulator, day(11), first.state)
-    assert f"the server says nothing of these sessions: {gone}" in caplog.text
+    assert f"the server does not mention these sessions: {gone}" in caplog.text
     assert gone in followed(second)[bot]
     third = read(simulator, day(60), second.state)
     assert gone not in followed(third)[bot]
@@ -472,7 +369,7 @@ def test_a_session_that_left_a_filter_before_it_was_emitted_is_not(
         state={"bookmarks": {"kore_sessions": {"partitions": [followed]}}},
     )
     stream: Any = tap.streams["kore_sessions"]
-    stream.job("st-1", [stream.span("st-1")])
+    stream.ranges(["st-1"])
     containment_type, session_type = came_to
     raw = {
         "sessionId": "s-1",
@@ -481,5 +378,6 @@ def test_a_session_that_left_a_filter_before_it_was_emitted_is_not(
         "containmentType": containment_type,
         "sessionType": session_type,
     }
-    rows = stream.rows("st-1", [raw])
-    assert bool(stream.to_emit("st-1", Taken(None, rows))) is is_emitted
+    rows, _ = stream.source.rows(["st-1"], [raw])
+    emitted = stream.source.revisits.to_emit("st-1", WindowResult(None, rows))
+    assert bool(emitted) is is_emitted

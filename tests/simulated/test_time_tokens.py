@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.faults import status
-from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens, in_seconds
+from tap_botsessions.vendors.avaamo.time_tokens import in_seconds
 from tests.conftest import end_of, sync
 from tests.truth import AVAAMO_LISTS as LISTS
 from tests.truth import assert_same, expected
@@ -129,7 +129,7 @@ def test_what_one_agent_refuses_is_no_proof_for_the_others(
     for stream in LISTS:
         truth = expected(world, stream, world.start, end_of(world))
         assert_same(synced.records[stream], truth)
-    assert {failure.what.partition(", ")[2] for failure in synced.failures} == {
+    assert {failure.label.partition(", ")[2] for failure in synced.failures} == {
         "agent 202"
     }
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_tried_is_not_taken_for_an_agent_without_records(
 ) -> None:
     in_milliseconds.faults.rules = [Rule(status(503), endpoint="messages", after=2)]
     synced = sync(in_milliseconds, None, LISTS, avaamo_agent_ids=["201"])
-    assert [each.what for each in synced.failures] == ["avaamo_messages, agent 201"]
+    assert [each.label for each in synced.failures] == ["avaamo_messages, agent 201"]
     assert synced.bookmarks["avaamo_messages", "201"] is None
 
 
@@ -237,7 +237,7 @@ def test_a_range_that_is_refused_is_no_reason_to_count_otherwise(
     ]
     agents = ["202", "201"]
     synced = sync(busy, None, LISTS, max_concurrent_requests=1, avaamo_agent_ids=agents)
-    assert [failure.what for failure in synced.failures] == [
+    assert [failure.label for failure in synced.failures] == [
         "avaamo_messages, agent 202"
     ]
     world = busy.world
@@ -248,19 +248,7 @@ def test_a_range_that_is_refused_is_no_reason_to_count_otherwise(
 def test_a_refusal_stays_one_if_no_unit_helps(busy: Simulator) -> None:
     busy.faults.rules = [Rule(status(422, {"error": "No such thing"}), bot="201")]
     synced = sync(busy, None, LISTS)
-    assert {failure.what for failure in synced.failures} == {
+    assert {failure.label for failure in synced.failures} == {
         f"{stream}, agent 201" for stream in LISTS
     }
     assert all("No such thing" in str(each.error) for each in synced.failures)
-
-
-@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
-def test_a_records_time_in_another_unit_is_read_as_seconds(unit: int) -> None:
-    instant = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
-    assert in_seconds(instant * unit) == instant
-    assert in_seconds(None) is None
-    assert in_seconds(1e30) is None
-
-
-def test_it_counts_in_seconds_unless_it_is_shown_otherwise() -> None:
-    assert TimeTokens() == TimeTokens(unit=1, is_proven=False)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from itertools import pairwise
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import Limits, Simulator, World
 from tap_botsessions.engine.pacing import Budget
-from tests.conftest import Synced, end_of, sync
-from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+
+from typing import TYPE_CHECKING
+
+from hypothesis import example
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MINUTE, HOUR = 60, 3600
 
@@ -52,7 +55,7 @@ def patient(budget: Budget, clock: Clock, pauses: Iterable[float]) -> list[float
     made = []
     for pause in pauses:
         clock.now += pause
-        while wait := budget.take():
+        while wait := budget.try_acquire():
             clock.now += wait
         made.append(clock.now)
     return made
@@ -133,12 +136,12 @@ def test_a_budget_that_is_used_up_is_had_again_as_soon_as_it_may(
     """All of it may be used at once; then the first place is free when it is over."""
     budget = Budget("tests", per_minute, per_hour)
     places = min(per_minute, per_hour or per_minute)
-    assert [budget.take() for _ in range(places)] == [0] * places
-    assert budget.take() == pytest.approx(seconds, abs=0.1)
+    assert [budget.try_acquire() for _ in range(places)] == [0] * places
+    assert budget.try_acquire() == pytest.approx(seconds, abs=0.1)
     clock.now += seconds - 0.5
-    assert budget.take() > 0
+    assert budget.try_acquire() > 0
     clock.now += 0.6
-    assert [budget.take() for _ in range(places)] == [0] * places
+    assert [budget.try_acquire() for _ in range(places)] == [0] * places
 
 
 def test_the_hour_counts_beside_the_minute(clock: Clock) -> None:
@@ -179,111 +182,58 @@ def test_a_refusal_pauses_the_whole_budget(
     budget = Budget("tests", 100, 1000)
     clock.now += 20 - clock.now % MINUTE
     patient(budget, clock, [0, 600])
-    assert budget.pause(limit, asked) == pytest.approx(seconds)
-    assert budget.take() == pytest.approx(seconds)
+    assert budget.block(limit, asked) == pytest.approx(seconds)
+    assert budget.try_acquire() == pytest.approx(seconds)
     clock.now += seconds
-    assert budget.take() == 0
+    assert budget.try_acquire() == 0
 
 
 def test_a_pause_is_not_shortened_by_a_later_one(clock: Clock) -> None:
     budget = Budget("tests", 100)
-    budget.pause("minute", 50)
+    budget.block("minute", 50)
     clock.now += 10
-    budget.pause("minute", 5)
-    assert budget.take() == pytest.approx(40)
+    budget.block("minute", 5)
+    assert budget.try_acquire() == pytest.approx(40)
 
 
 def test_an_hour_without_own_requests_is_tried_again_after_a_minute(
     clock: Clock,
 ) -> None:
     budget = Budget("tests", 100, 1000)
-    assert budget.pause("hour", None) == pytest.approx(60 - clock.now % 60)
+    assert budget.block("hour", None) == pytest.approx(60 - clock.now % 60)
 
 
-def assert_whole(synced: Synced, world: World) -> None:
-    """All of the world came, each record once."""
-    assert synced.failures == []
-    for stream in STREAMS:
-        truth = expected(world, stream, world.start, end_of(world))
-        assert_same(synced.records[stream], truth)
-        assert len(synced.keys(stream)) == len(truth)
+def schedule(requests: int, limits: dict[int, int]) -> float:
+    """When the last of so many requests can be made, one after another.
+
+    Args:
+        requests: How many.
+        limits: So many in any so many seconds, by the seconds.
+    """
+    times: list[float] = []
+    for number in range(requests):
+        free = [
+            times[number - limit] + seconds
+            for seconds, limit in limits.items()
+            if number >= limit
+        ]
+        times.append(max([*times[-1:], *free], default=0.0))
+    return times[-1] if times else 0.0
 
 
-@pytest.fixture
-def limited() -> Iterator[Simulator]:
-    """Both vendors with limits of 20 calls in a minute that lasts a second."""
-    with Simulator(World(days=6, sessions_per_day=20)) as running:
-        running.faults.limits = Limits(
-            kore_per_minute=20, avaamo_per_minute=20, minute=1.0
-        )
-        yield running
-
-
-PAGES: dict[str, Any] = {"avaamo_page_size": 20, "kore_page_size": 5}
-"""So small that every budget is used up more than once."""
-
-
-@pytest.fixture
-def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tap's minute lasts a second as well."""
-    short = SimpleNamespace(MINUTE=1000, HOUR=60_000)
-    monkeypatch.setattr("tap_botsessions.engine.pacing.Duration", short)
-
-
-@pytest.mark.usefixtures("short_minute")
-@pytest.mark.parametrize(("api", "size"), [("bot", 5), ("account", 5)])
-def test_a_run_within_its_budgets_is_never_refused(
-    limited: Simulator, api: str, size: int, caplog: pytest.LogCaptureFixture
+@settings(deadline=None)
+@example(requests=5000, per_minute=60, per_hour=1800)
+@given(
+    requests=st.integers(0, 3000),
+    per_minute=st.integers(1, 100),
+    per_hour=st.integers(1, 4000),
+)
+def test_a_budget_tells_how_long_requests_take(
+    requests: int, per_minute: int, per_hour: int
 ) -> None:
-    """Avaamo's is one for the account, over all of its streams and agents."""
-    caplog.set_level(logging.INFO, "tap-botsessions")
-    synced = sync(
-        limited,
-        avaamo_requests_per_minute=19,
-        kore_requests_per_minute=19,
-        kore_api=api,
-        kore_page_size=size,
-        avaamo_page_size=20,
-    )
-    assert_whole(synced, limited.world)
-    assert limited.faults.limits.refused.total() == 0
-    assert sum(call.vendor == "avaamo" for call in limited.requests) > 60
-    assert sum(call.vendor == "kore" for call in limited.requests) > 40
-    waits = [line for line in caplog.messages if "for the budget of requests" in line]
-    assert len(waits) == (2 if api == "account" else 3)
-
-
-@pytest.mark.parametrize("retry_after", [True, False])
-def test_a_run_whose_budgets_are_set_too_high_loses_nothing(
-    limited: Simulator,
-    retry_after: bool,  # noqa: FBT001 -- a switch of the simulator's
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    limited.faults.limits.retry_after = retry_after
-    monkeypatch.setattr("tap_botsessions.engine.pacing._to_next_minute", lambda: 1.0)
-    assert_whole(sync(limited, **PAGES), limited.world)
-    refused = limited.faults.limits.refused
-    assert refused.keys() == {"avaamo", *(f"kore/{b}" for b in limited.world.bots)}
-    # After a pause all go on at once, so a refusal befalls those in flight at most.
-    assert refused.total() < len(limited.requests) / 2
-
-
-def test_kores_hourly_refusal_pauses_the_bot_until_a_place_is_free(
-    limited: Simulator,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The bot that is refused makes no request meanwhile."""
-    limited.faults.limits = Limits(kore_per_hour=20, minute=0.05)
-    monkeypatch.setattr(Budget, "_to_free_hour", lambda _: 3.0)
-    synced = sync(limited, streams=("kore_sessions",), **PAGES)
-    world = limited.world
-    assert_same(
-        synced.records["kore_sessions"],
-        expected(world, "kore_sessions", world.start, end_of(world)),
-    )
-    assert "hourly rate limit" in caplog.text
-    for bot in world.bots:
-        calls = [call for call in limited.requests if call.bot == bot]
-        gaps = [later.at - earlier.at for earlier, later in pairwise(calls)]
-        assert max(gaps) > 2.5
+    """The budgets keep a second more of each minute and hour than the vendor asks."""
+    minutes = Budget("tests", per_minute)
+    assert minutes.seconds(requests) == schedule(requests, {61: per_minute})
+    both = Budget("tests", per_minute, per_hour)
+    found = schedule(requests, {61: per_minute, 3601: per_hour})
+    assert both.seconds(requests) == pytest.approx(found, abs=61, rel=0.02)

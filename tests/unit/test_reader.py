@@ -14,20 +14,10 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import IncompleteError
+from tap_botsessions.engine.options import Limits
 from tap_botsessions.engine.pacing import Budget
-from tap_botsessions.engine.reader import (
-    ATTEMPTS,
-    MOST,
-    PAGES,
-    ROWS,
-    Fetch,
-    Page,
-    Reading,
-    Seen,
-    Taken,
-    next_width,
-    take,
-)
+from tap_botsessions.engine.pages import Fetch, Page, Reading, Seen, WindowResult
+from tap_botsessions.engine.reader import next_width, read_window
 from tap_botsessions.engine.records import Row
 from tap_botsessions.engine.windows import Window
 
@@ -38,21 +28,22 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 NOTHING: Seen = {}
 BUDGET = Budget("tests", 1000)
 DAY = Window(START, START + timedelta(days=1))
+LIMITS = Limits()
 
 
-def drive(reading: Reading) -> Taken:
+def drive(reading: Reading) -> WindowResult:
     """Make the requests of a reading one after another."""
     try:
         batch = next(reading)
         while True:
             batch = reading.send([fetch.send() for fetch in batch])
     except StopIteration as stop:
-        taken: Taken = stop.value
+        taken: WindowResult = stop.value
         assert taken.window is not None
         return taken
 
 
-def end_of(taken: Taken) -> datetime:
+def end_of(taken: WindowResult) -> datetime:
     assert taken.window is not None
     return taken.window.end
 
@@ -60,7 +51,7 @@ def end_of(taken: Taken) -> datetime:
 def row(number: float) -> Row:
     """A row `number` minutes after the start of the day, named by its number."""
     time = START + timedelta(minutes=number)
-    return Row((str(number),), time, {"number": number})
+    return Row((str(number),), time, {"number": number}, "bot")
 
 
 @dataclass
@@ -88,8 +79,11 @@ class Vendor:
     def listings(self, window: Window) -> list[Listing]:
         return [Listing(self, window)]
 
-    def take(self, max_rows: int = ROWS, seen: Seen | None = None) -> Taken:
-        return drive(take(self.listings, DAY, seen or {}, max_rows))
+    def take(
+        self, max_rows: int = LIMITS.max_window_rows, seen: Seen | None = None
+    ) -> WindowResult:
+        limits = Limits(max_window_rows=max_rows)
+        return drive(read_window(self.listings, DAY, seen or {}, limits))
 
 
 @dataclass(frozen=True)
@@ -121,13 +115,16 @@ class Listing:
         more = skipped + len(page) < len(inside)
         return Page(page, len(page), len(inside), more, following)
 
-    def ahead(self, first: Page) -> range:
+    def fetch_count(self) -> Fetch:
+        return self.fetch(self.first)
+
+    def remaining(self, first: Page) -> range:
         if self.vendor.numbered:
             return range(2, math.ceil(first.total / max(first.received, 1)) + 1)
         return range(first.received, first.total, max(first.received, 1))
 
 
-def numbers(taken: Taken) -> list[float]:
+def numbers(taken: WindowResult) -> list[float]:
     """The numbers of the rows that were taken, in the order in which they came."""
     return [row.record["number"] for row in taken.rows]
 
@@ -148,7 +145,7 @@ def test_rows_at_the_end_of_a_window_belong_to_the_next_one() -> None:
     vendor = Vendor([row(0), row(24 * 60)])
     taken = vendor.take()
     assert numbers(taken) == [0]
-    assert list(taken.beyond) == [("1440",)]
+    assert list(taken.carried_over) == [("1440",)]
 
 
 def test_paging_goes_on_from_what_came_where_pages_are_short() -> None:
@@ -201,10 +198,12 @@ def test_an_order_that_changes_with_every_request_loses_nothing() -> None:
     found: list[float] = []
     start, seen = DAY.start, NOTHING
     while start < DAY.end:
-        taken = drive(take(vendor.listings, Window(start, DAY.end), seen))
+        taken = drive(
+            read_window(vendor.listings, Window(start, DAY.end), seen, LIMITS)
+        )
         windows.append(taken.window)
         found += numbers(taken)
-        start, seen = end_of(taken), taken.beyond
+        start, seen = end_of(taken), taken.carried_over
     assert found == list(range(12))
     assert len(windows) > 1
 
@@ -217,8 +216,8 @@ def test_a_count_that_lies_ends_in_an_error_that_tells_it() -> None:
 
     vendor = Vendor([row(1), row(2)])
     with pytest.raises(IncompleteError, match="2 records came where 5 were counted"):
-        drive(take(lambda window: [Liar(vendor, window)], DAY, {}))
-    assert len(vendor.fetched) == 3 * ATTEMPTS
+        drive(read_window(lambda window: [Liar(vendor, window)], DAY, {}, LIMITS))
+    assert len(vendor.fetched) == 3 * LIMITS.max_attempts
 
 
 def test_a_server_that_repeats_its_first_page_for_ever_is_left() -> None:
@@ -226,11 +225,11 @@ def test_a_server_that_repeats_its_first_page_for_ever_is_left() -> None:
         @override
         def page(self, position: int) -> Page:
             page = super().page(self.first)
-            return page._replace(more=True, following=position + 1)
+            return page._replace(more=True, next_position=position + 1)
 
     vendor = Vendor([row(number) for number in range(6)], numbered=True)
     with pytest.raises(IncompleteError):
-        drive(take(lambda window: [Stuck(vendor, window)], DAY, {}))
+        drive(read_window(lambda window: [Stuck(vendor, window)], DAY, {}, LIMITS))
 
 
 def test_a_window_that_holds_too_much_is_narrowed() -> None:
@@ -242,7 +241,9 @@ def test_a_window_that_holds_too_much_is_narrowed() -> None:
 
 
 def test_a_second_that_holds_too_much_is_taken_all_the_same() -> None:
-    crowd = [Row((str(number),), START, {"number": number}) for number in range(500)]
+    crowd = [
+        Row((str(number),), START, {"number": number}, "bot") for number in range(500)
+    ]
     taken = Vendor(crowd, size=50).take(max_rows=200)
     assert len(taken.rows) == 500
 
@@ -263,7 +264,9 @@ def test_rows_of_pages_that_turn_out_to_be_none_of_the_list_are_kept() -> None:
             del vendor.rows[:6]
 
     vendor.meanwhile = shrink
-    taken = drive(take(lambda window: [Shrinking(vendor, window)], DAY, {}))
+    taken = drive(
+        read_window(lambda window: [Shrinking(vendor, window)], DAY, {}, LIMITS)
+    )
     assert vendor.fetched == [0, 3, 6, 0]
     assert numbers(taken) == list(range(9))
 
@@ -282,7 +285,13 @@ class Boasting(Listing):
 
 @pytest.mark.parametrize(
     ("most", "said"),
-    [(ROWS, "the count moved"), (MOST, f"{MOST + 1} records are counted in a second")],
+    [
+        (LIMITS.max_window_rows, "the count moved"),
+        (
+            LIMITS.max_rows_per_second,
+            f"{LIMITS.max_rows_per_second + 1} records are counted in a second",
+        ),
+    ],
 )
 def test_a_second_that_is_counted_to_hold_ever_more_is_left(
     most: int, said: str
@@ -290,8 +299,12 @@ def test_a_second_that_is_counted_to_hold_ever_more_is_left(
     vendor = Vendor([row(0), row(0.001), row(0.002)])
     second = Window(START, START + timedelta(seconds=1))
     with pytest.raises(IncompleteError, match=said):
-        drive(take(lambda window: [Boasting(vendor, window, most)], second, {}))
-    assert len(vendor.fetched) <= 1 + ATTEMPTS * (1 + PAGES)
+        drive(
+            read_window(
+                lambda window: [Boasting(vendor, window, most)], second, {}, LIMITS
+            )
+        )
+    assert len(vendor.fetched) <= 1 + LIMITS.max_attempts * (1 + LIMITS.max_pages_ahead)
 
 
 def test_rows_seen_before_they_left_the_list_are_kept() -> None:
@@ -319,7 +332,7 @@ def test_the_latest_form_of_a_row_is_the_one_that_stays() -> None:
     numbered=st.booleans(),
     arrivals=st.dictionaries(st.integers(0, 30), st.integers(0, 1439), max_size=8),
     leaving=st.booleans(),
-    max_rows=st.sampled_from([5, 20, ROWS]),
+    max_rows=st.sampled_from([5, 20, LIMITS.max_window_rows]),
 )
 def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913 -- drawn
     *,
@@ -346,18 +359,24 @@ def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913 -- dra
     vendor.meanwhile = move
     found: list[float] = []
     start, seen = DAY.start, NOTHING
+    limits = Limits(max_window_rows=max_rows)
     while start < DAY.end:
-        taken = drive(take(vendor.listings, Window(start, DAY.end), seen, max_rows))
+        taken = drive(
+            read_window(vendor.listings, Window(start, DAY.end), seen, limits)
+        )
         found += numbers(taken)
-        start, seen = end_of(taken), taken.beyond
+        start, seen = end_of(taken), taken.carried_over
     assert found == sorted(set(found))
     assert {row.record["number"] for row in lasting} <= set(found)
 
 
 def test_the_next_window_is_as_wide_as_the_last_one_was_dense() -> None:
     widest = timedelta(days=6)
-    assert next_width(DAY, 1, DAY, widest) == timedelta(days=2)
-    assert next_width(DAY, 2 * ROWS, DAY, widest) == timedelta(days=1) * 0.475
+    assert next_width(DAY, 1, DAY, widest, LIMITS) == timedelta(days=2)
+    assert (
+        next_width(DAY, 2 * LIMITS.max_window_rows, DAY, widest, LIMITS)
+        == timedelta(days=1) * 0.475
+    )
     part = Window(START, START + timedelta(hours=1))
-    assert next_width(part, 0, DAY, widest) == timedelta(hours=1)
-    assert next_width(DAY, 1, DAY, timedelta(hours=30)) == timedelta(hours=30)
+    assert next_width(part, 0, DAY, widest, LIMITS) == timedelta(hours=1)
+    assert next_width(DAY, 1, DAY, timedelta(hours=30), LIMITS) == timedelta(hours=30)

@@ -7,22 +7,18 @@ Messages and Usage.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from requests.auth import AuthBase
 from typing_extensions import override
 
-from tap_botsessions.config.settings import agent_ids, base_url, secrets, user_agent
-from tap_botsessions.engine.counts import count
 from tap_botsessions.engine.errors import AnswerError
-from tap_botsessions.engine.pacing import Budget
-from tap_botsessions.engine.reader import Fetch, Page, Taken, first_page, hold_to, take
+from tap_botsessions.engine.pages import Fetch, Page, WindowResult
+from tap_botsessions.engine.reader import check_in_window
 from tap_botsessions.engine.records import (
-    AS_IS,
     Columns,
     Row,
     instant,
@@ -35,76 +31,28 @@ from tap_botsessions.engine.records import (
     shape_all,
     text,
 )
-from tap_botsessions.engine.transport import Request, Transport
-from tap_botsessions.engine.windows import cut_days, midnight, parse_instant, to_rfc3339
-from tap_botsessions.singer.stream import BotStream
-from tap_botsessions.vendors.avaamo.time_tokens import Asked, TimeTokens, in_seconds
+from tap_botsessions.engine.stream import ListStream, VendorStream
+from tap_botsessions.engine.transport import Request
+from tap_botsessions.engine.windows import (
+    cut_days,
+    midnight,
+    parse_instant,
+    to_rfc3339,
+)
+from tap_botsessions.vendors.avaamo.account import agent_ids
+from tap_botsessions.vendors.avaamo.time_tokens import UNITS, ListQuery, in_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from requests import PreparedRequest
-
-    from tap_botsessions.config.settings import Config
-    from tap_botsessions.engine.reader import Reading, Seen
-    from tap_botsessions.engine.scheduler import Job
+    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.pages import Lists, Reading, Seen
     from tap_botsessions.engine.windows import Window
-    from tap_botsessions.singer.stream import Failures
-    from tap_botsessions.tap import TapBotsessions
+    from tap_botsessions.vendors.avaamo.account import Account
 
 
-class AccessToken(AuthBase):
-    """Signs a request with a user's access token."""
-
-    def __init__(self, token: str) -> None:
-        """Keep the token."""
-        self._token = token
-
-    @override
-    def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        r.headers["access-token"] = self._token
-        return r
-
-
-@dataclass(frozen=True)
-class Account:
-    """An Avaamo account: where and how it is reached, and what it may be asked."""
-
-    transport: Transport
-    token: AccessToken
-    budget: Budget
-    time_tokens: TimeTokens = field(default_factory=TimeTokens)
-
-    @classmethod
-    def of(cls, config: Config) -> Account:
-        """The account that is configured, if any."""
-        transport = Transport(
-            base_url=base_url(config.get("avaamo_base_url") or ""),
-            user_agent=user_agent(config),
-            timeout=config["request_timeout_seconds"],
-            secrets=secrets(config),
-            advice={
-                401: (
-                    "check avaamo_access_token (Settings > Users > the user > Access "
-                    "token)"
-                ),
-                403: (
-                    "check the user's permission on the agent (Settings > Users), and "
-                    "avaamo_access_token"
-                ),
-                404: (
-                    "check the id in avaamo_agent_ids (it is in the agent's URL), and "
-                    "avaamo_base_url"
-                ),
-            },
-            ca_bundle=config.get("ca_bundle"),
-        )
-        token = AccessToken(config.get("avaamo_access_token") or "")
-        budget = Budget("Avaamo", config["avaamo_requests_per_minute"])
-        return cls(transport, token, budget)
-
-
-class AvaamoStream(BotStream):
+class AvaamoStream(VendorStream):
     """A stream of Avaamo's: one endpoint of the analytics API.
 
     Attributes:
@@ -115,17 +63,10 @@ class AvaamoStream(BotStream):
     bot_key = "agent_id"
     endpoint: ClassVar[str]
 
-    def __init__(
-        self, tap: TapBotsessions, account: Account, failures: Failures
-    ) -> None:
+    def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the agents that are configured, of an account."""
-        super().__init__(tap, agent_ids(tap.config), failures)
+        super().__init__(options, account.transport, agent_ids(options.config))
         self.account = account
-
-    @property
-    @override
-    def transport(self) -> Transport:
-        return self.account.transport
 
     @override
     def budget(self, bot: str) -> Budget:
@@ -140,16 +81,16 @@ class AvaamoStream(BotStream):
         """A request to this stream's endpoint."""
         path = f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}"
         request = Request("GET", path, self.account.token, params)
-        send = partial(self.account.transport.send, request, parse)
-        return Fetch(send, self.budget(agent), self.what(agent))
+        send = partial(self.transport.send, request, parse)
+        return Fetch(send, self.budget(agent), self.label(agent))
 
 
-class AvaamoListStream(AvaamoStream):
+class AvaamoListStream(AvaamoStream, ListStream):
     """A stream whose records are the entries of a paged list.
 
     Attributes:
         columns: The columns by the fields of an entry.
-        identity: The field that tells entries of one agent and instant apart.
+        identity: The field that distinguishes entries of one agent and instant.
     """
 
     replication_key = "timetoken"
@@ -159,55 +100,37 @@ class AvaamoListStream(AvaamoStream):
     identity: ClassVar[str]
 
     @override
-    def take(
-        self,
-        bot: str,
-        window: Window,
-        seen: Seen,
-    ) -> Reading:
-        def read(unit: int) -> Reading:
-            return take(lambda part: [_Entries(self, bot, part, unit)], window, seen)
-
-        return self._settled(bot, read, window)
+    def lists(
+        self, bots: Sequence[str], window: Window, unit: int = 1
+    ) -> Sequence[_Entries]:
+        return [_Entries(self, agent, window, unit) for agent in bots]
 
     @override
-    def probe(self, bot: str, window: Window) -> Reading:
-        def read(unit: int) -> Reading:
-            return first_page(_Entries(self, bot, window, unit), window)
-
-        return self._settled(bot, read, window)
+    def with_lists(
+        self, bots: Sequence[str], window: Window, read: Callable[[Lists], Reading]
+    ) -> Reading:
+        """Read in the server's unit of time, which a window may show."""
+        [agent] = bots
+        query = ListQuery(
+            self.label(agent),
+            window,
+            self.options.end,
+            lambda part, unit: _Entries(self, agent, part, unit).fetch_count(),
+        )
+        return self.account.time_tokens.settle(
+            query, lambda unit: read(lambda part: self.lists(bots, part, unit))
+        )
 
     @property
     @override
-    def lists(self) -> int:
-        return 1
+    def settles_first(self) -> bool:
+        return not self.account.time_tokens.is_proven
 
     @override
-    def count(self, bot: str, windows: Iterable[Window]) -> Reading:
-        *_, last = windows = list(windows)
-
-        def read(unit: int) -> Reading:
-            return count(
-                lambda window: [_Entries(self, bot, window, unit).count()], windows
-            )
-
-        return self._settled(bot, read, last)
-
-    def _settled(
-        self, bot: str, read: Callable[[int], Reading], window: Window
-    ) -> Reading:
-        """Read in the server's unit of time, which a window may show."""
-
-        def ask(part: Window, unit: int) -> Fetch:
-            return _Entries(self, bot, part, unit).count()
-
-        asked = Asked(self.what(bot), window, self.end, ask)
-        return self.account.time_tokens.settle(asked, read)
-
-    @override
-    def job(self, bot: str, spans: Sequence[Window]) -> Job:
-        is_settled = self.account.time_tokens.is_proven
-        return replace(super().job(bot, spans), settles=not is_settled)
+    def remarks(self) -> Iterator[str]:
+        unit = self.account.time_tokens.unit
+        if unit != 1:
+            yield f"It counts time in {UNITS[unit]}, not in seconds; so does the tap."
 
     @override
     def to_bookmark(self, instant: datetime) -> int:
@@ -232,7 +155,7 @@ class AvaamoListStream(AvaamoStream):
             require(record, self.name, **fields)
         created_at = record["created_at"] = to_rfc3339(time)
         record["agent_id"] = agent
-        return Row((identity, created_at), time, record)
+        return Row((identity, created_at), time, record, agent)
 
 
 @dataclass(frozen=True)
@@ -246,10 +169,9 @@ class _Entries:
     first: int = 1
 
     def fetch(self, position: int) -> Fetch:
-        return self._fetch(position, self.stream.config["avaamo_page_size"])
+        return self._fetch(position, self.stream.page_size)
 
-    def count(self) -> Fetch:
-        """A request for how many entries there are, and for one of them."""
+    def fetch_count(self) -> Fetch:
         return self._fetch(self.first, 1)
 
     def _fetch(self, position: int, size: int) -> Fetch:
@@ -264,28 +186,20 @@ class _Entries:
         }
         return self.stream.fetch(self.agent, params, partial(self._page, position))
 
-    def ahead(self, first: Page) -> range:
+    def remaining(self, first: Page) -> range:
         pages = math.ceil(first.total / first.received) if first.received else 0
         return range(2, pages + 1)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
         rows = self.stream.rows(self.agent, sequence(body["entries"]))
-        hold_to(self.window, rows)
+        check_in_window(self.window, rows)
         return Page(
             rows,
             received=len(rows),
             total=integer(body["total_entries"]),
             more=position < integer(body.get("total_pages") or 0),
-            following=position + 1,
+            next_position=position + 1,
         )
-
-
-def epoch(value: object) -> float:
-    """UNIX epoch seconds; integers in some of Avaamo's samples, floats in others."""
-    return number(value)
-
-
-AS_IS[epoch] = frozenset({float, int, type(None)})
 
 
 def user(value: object) -> dict[str, Any]:
@@ -304,12 +218,14 @@ class AvaamoSessions(AvaamoListStream):
     """User sessions; the page gives them no id of their own."""
 
     name = "avaamo_sessions"
+    answers_check = True
     endpoint = "sessions.json"
     primary_keys = ("agent_id", "layer_id", "created_at")
     identity = "layer_id"
+    # The time is in UNIX epoch seconds, an integer or a float (samples of both pages).
     columns: ClassVar[Columns] = {
         "layer_id": ("layer_id", text),
-        "created_at": ("timetoken", epoch),
+        "created_at": ("timetoken", number),
         "first_name": ("first_name", text),
         "last_name": ("last_name", text),
     }
@@ -324,7 +240,7 @@ class AvaamoMessages(AvaamoListStream):
     identity = "message_uuid"
     columns: ClassVar[Columns] = {
         "message_uuid": ("message_uuid", text),
-        "created_at": ("timetoken", epoch),
+        "created_at": ("timetoken", number),
         "content": ("content", text),
         "score": ("score", number),
         "intent_type": ("intent_type", text),
@@ -365,18 +281,21 @@ class AvaamoUsage(AvaamoStream):
         return timedelta(seconds=self.config["avaamo_utc_offset"])
 
     @override
-    def spans(self, span: Window) -> Iterable[Window]:
-        return cut_days(span, self.utc_offset)
+    def ranges(self, sync_range: Window) -> Iterable[Window]:
+        return cut_days(sync_range, self.utc_offset)
 
     @property
     @override
-    def widest(self) -> timedelta:
+    def max_window(self) -> timedelta:
         return timedelta(days=1)  # a day's figures can't be asked for in parts
 
     @override
-    def take(self, bot: str, window: Window, seen: Seen) -> Reading:
-        [page] = yield [self._fetch(bot, window)]
-        return Taken(window, page.rows, expected=page.total, received=page.received)
+    def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
+        [agent] = bots
+        [page] = yield [self._fetch(agent, window)]
+        return WindowResult(
+            window, page.rows, expected=page.total, received=page.received
+        )
 
     @override
     def to_bookmark(self, instant: datetime) -> str:
@@ -414,9 +333,12 @@ class AvaamoUsage(AvaamoStream):
         start = parse_instant(record["start_time"])
         if start != window.start:
             msg = (
-                f"asked for {day}, the server told of a day that begins at "
+                f"asked for {day}, the server sent a day that begins at "
                 f"{record['start_time']}; check avaamo_utc_offset"
             )
             raise AnswerError(msg)
-        row = Row((record["date"],), start, record)
-        return Page([row], received=1, total=1, more=False, following=1)
+        row = Row((record["date"],), start, record, agent)
+        return Page([row], received=1, total=1, more=False, next_position=1)
+
+
+STREAMS: tuple[type[AvaamoStream], ...] = (AvaamoSessions, AvaamoMessages, AvaamoUsage)

@@ -21,13 +21,13 @@ from tap_botsessions.engine.errors import (
     RequestError,
     UnavailableError,
 )
-from tap_botsessions.engine.reader import Taken
+from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.windows import Window, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from tap_botsessions.engine.reader import Fetch, Page, Reading
+    from tap_botsessions.engine.pages import Fetch, Page, Reading
     from tap_botsessions.engine.records import Row
 
 logger = logging.getLogger("tap-botsessions")
@@ -42,20 +42,20 @@ _DEFAULT = timedelta(days=3)
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListQuery:
     """What is asked of a server whose unit may not be known.
 
     Attributes:
-        what: The list that is read.
+        label: The list that is read, for messages.
         window: What is read of it.
         end: Up to where it is read in this run.
-        ask: Makes a request for any range of it in a unit; a single record will do.
+        fetch_count: Makes a request for any range of it in a unit; one record will do.
     """
 
-    what: str
+    label: str
     window: Window
     end: datetime
-    ask: Callable[[Window, int], Fetch]
+    fetch_count: Callable[[Window, int], Fetch]
 
 
 @dataclass
@@ -72,11 +72,11 @@ class TimeTokens:
     _tried: set[str] = field(default_factory=set)
     _nonsense: set[int] = field(default_factory=set)
 
-    def settle(self, asked: Asked, read: Callable[[int], Reading]) -> Reading:
+    def settle(self, query: ListQuery, read: Callable[[int], Reading]) -> Reading:
         """Read a window in the server's unit; look for that if nothing comes.
 
         Args:
-            asked: What is read.
+            query: What is read.
             read: Reads it in a unit.
 
         Raises:
@@ -84,7 +84,7 @@ class TimeTokens:
         """
         while True:
             unit = self.unit
-            outcome: Taken | BotError
+            outcome: WindowResult | BotError
             try:
                 outcome = yield from read(unit)
             except (FilterError, RequestError) as error:
@@ -93,59 +93,61 @@ class TimeTokens:
                     raise
                 outcome = error
             if not self.is_proven:
-                outcome = yield from self._held(asked, unit, outcome)
+                outcome = yield from self._verified(query, unit, outcome)
             if unit != self.unit:
                 continue
             if isinstance(outcome, BotError):
                 raise outcome
             return outcome
 
-    def _held(
-        self, asked: Asked, unit: int, outcome: Taken | BotError
-    ) -> Generator[Sequence[Fetch], Sequence[Page], Taken | BotError]:
+    def _verified(
+        self, query: ListQuery, unit: int, outcome: WindowResult | BotError
+    ) -> Generator[Sequence[Fetch], Sequence[Page], WindowResult | BotError]:
         """Prove the unit by what came in it, or look for another.
 
         Returns:
             What came, or what is wrong with it.
         """
-        if isinstance(outcome, Taken) and outcome.received:
+        if isinstance(outcome, WindowResult) and outcome.received:
             is_default = (
-                _may_be_the_default(asked.window)
+                _may_be_the_default(query.window)
                 and bool(outcome.rows)
-                and (yield from _comes_anyway(outcome.rows[0], unit, asked))
+                and (yield from _comes_anyway(outcome.rows[0], unit, query))
             )
             if not is_default:
                 self._prove(unit)
                 return outcome
-            msg = f"{asked.window}: the server does not heed the range"
+            msg = f"{query.window}: the server ignores the range"
             outcome = FilterError(msg)
-        yield from self._look(asked, unit, is_refused=isinstance(outcome, RequestError))
+        yield from self._find_unit(
+            query, unit, is_refused=isinstance(outcome, RequestError)
+        )
         return outcome
 
-    def _look(
-        self, asked: Asked, unit: int, *, is_refused: bool
+    def _find_unit(
+        self, query: ListQuery, unit: int, *, is_refused: bool
     ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
         """Look for the unit: nothing came of a window, or a refusal."""
-        if asked.what not in self._tried:
+        if query.label not in self._tried:
             # Many lists are empty for an hour, and few for days.
-            self._tried.add(asked.what)
-            days = Window(asked.end - timedelta(days=6), asked.end)
+            self._tried.add(query.label)
+            days = Window(query.end - timedelta(days=6), query.end)
             with suppress(UnavailableError):
-                yield from self._try(days, unit, asked)
+                yield from self._try(days, unit, query)
         if is_refused:
             # A server may refuse what it no longer holds.
-            hour = Window(asked.end - timedelta(hours=1), asked.end)
-            is_refused = not (yield from self._try(hour, unit, asked))
+            hour = Window(query.end - timedelta(hours=1), query.end)
+            is_refused = not (yield from self._try(hour, unit, query))
         for other in sorted(UNITS.keys() - {unit} - self._nonsense):
             if self.is_proven:
                 return
-            is_answered = yield from self._try(asked.window, other, asked)
+            is_answered = yield from self._try(query.window, other, query)
             if is_answered and is_refused and not self.is_proven:
                 self.unit = other  # a guess: records alone are a proof
                 return
 
     def _try(
-        self, window: Window, unit: int, asked: Asked
+        self, window: Window, unit: int, query: ListQuery
     ) -> Generator[Sequence[Fetch], Sequence[Page], bool]:
         """Ask for a range in a unit; records of it are the proof.
 
@@ -156,7 +158,7 @@ class TimeTokens:
             UnavailableError: That can't be said, after as many attempts as may be.
         """
         try:
-            [page] = yield [asked.ask(window, unit)]
+            [page] = yield [query.fetch_count(window, unit)]
         except UnavailableError as error:
             # This is what a server may well make of a time that is no time.
             if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -167,7 +169,7 @@ class TimeTokens:
         except BotError:
             return False
         if page.rows and not self.is_proven:
-            is_default = yield from _comes_anyway(page.rows[0], unit, asked)
+            is_default = yield from _comes_anyway(page.rows[0], unit, query)
             if not is_default:
                 self._prove(unit)
         return True
@@ -188,13 +190,13 @@ def _may_be_the_unit(error: BotError) -> bool:
 
 
 def _may_be_the_default(window: Window) -> bool:
-    """Whether a window holds all that a server sends that heeds no range."""
+    """Whether a window holds all that a server sends that ignores the range."""
     start = datetime.now(UTC) - _DEFAULT
     return window.start <= start + timedelta(hours=1) and start < window.end
 
 
 def _comes_anyway(
-    row: Row, unit: int, asked: Asked
+    row: Row, unit: int, query: ListQuery
 ) -> Generator[Sequence[Fetch], Sequence[Page], bool]:
     """Whether a record comes where another time is asked for, too.
 
@@ -202,7 +204,9 @@ def _comes_anyway(
     """
     later = row.time + timedelta(seconds=10)
     try:
-        [page] = yield [asked.ask(Window(later, later + timedelta(seconds=1)), unit)]
+        [page] = yield [
+            query.fetch_count(Window(later, later + timedelta(seconds=1)), unit)
+        ]
     except FilterError:
         return True
     return any(other.key == row.key for other in page.rows)

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-botsessions")
 
-MOST = 2_000
-"""So many sessions of a bot are followed by their ids; more, by reading their time."""
-
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 IDS, SINCE = "open_sessions", "open_since"
@@ -45,6 +42,7 @@ class OpenSessions:
         state: Mapping[str, Any],
         bookmark: datetime | None,
         oldest: datetime = _EVER,
+        max_followed: int = 2_000,
     ) -> None:
         """Read what the last run left.
 
@@ -52,6 +50,8 @@ class OpenSessions:
             state: The state of the bot.
             bookmark: Its bookmark.
             oldest: What started before this instant is looked at once more only.
+            max_followed: So many are followed by their ids; more, by reading their
+                time again.
 
         Raises:
             BookmarkError: It is not as the tap wrote it.
@@ -64,10 +64,11 @@ class OpenSessions:
             since = state.get(SINCE)
             self.since = None if since is None else max(parse_instant(since), oldest)
         except (AttributeError, TypeError, ValueError) as error:
-            msg = "the open sessions in the state are unreadable; mend or clear it"
+            msg = "the open sessions in the state are unreadable; fix or clear it"
             raise BookmarkError(msg) from error
         self._bookmark = bookmark
         self._oldest = oldest
+        self._max_followed = max_followed
         self._read_until = self.since or datetime.max.replace(tzinfo=UTC)
         self._overflow: datetime | None = None
 
@@ -106,13 +107,13 @@ class OpenSessions:
             self._overflow = min(self._overflow, row.time)
         else:
             self._open[name] = (row.time, _checksum(row) if emitted else "")
-            if len(self._open) > MOST:
+            if len(self._open) > self._max_followed:
                 self._overflow = min(start for start, _ in self._open.values())
                 self._open.clear()
                 logger.warning(
                     "more than %d sessions of a bot are open; instead of asking for "
                     "each, the next run reads all from %s on again",
-                    MOST,
+                    self._max_followed,
                     to_rfc3339(self._overflow),
                 )
 

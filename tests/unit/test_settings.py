@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from copy import deepcopy
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import certifi
-import dotenv
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigValidationError
 
-from simulator.streams import STREAMS as TABLE
-from tap_botsessions.config.settings import (
-    SCHEMA,
-    agent_ids,
-    avaamo_configured,
-    base_url,
-    bot_credentials,
-    kore_configured,
-    secrets,
-    user_agent,
+from tap_botsessions.config.settings import SCHEMA, secrets
+from tap_botsessions.config.validation import (
+    coerce,
+    problems,
+    unused_settings,
+    with_defaults,
 )
-from tap_botsessions.config.validation import given_in_vain, meant, problems, usable
+from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.tap import TapBotsessions
-from tests.conftest import config_for
-from tests.truth import STREAMS
+from tap_botsessions.vendors.avaamo.account import agent_ids
+from tap_botsessions.vendors.avaamo.account import is_configured as avaamo_configured
+from tap_botsessions.vendors.kore.account import bot_credentials
+from tap_botsessions.vendors.kore.account import is_configured as kore_configured
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hypothesis.strategies import SearchStrategy
 
-    from simulator import Simulator
+
+from typing import TYPE_CHECKING
 
 Config = dict[str, Any]
 
-EXECUTABLE = Path(sys.executable).parent / "tap-botsessions"
 
 HIDDEN = "hunter2"
 """A part of every secret below."""
@@ -160,7 +147,7 @@ def without(config: Config, *names: str) -> Config:
 
 def told(config: Config) -> list[str]:
     """The lines that a configuration is refused with, if it is."""
-    return problems(meant(config, SCHEMA), SCHEMA)
+    return problems(coerce(config, SCHEMA), SCHEMA)
 
 
 # The contract
@@ -198,7 +185,7 @@ def test_every_setting_but_the_required_one_may_be_null() -> None:
 
 def test_defaults_are_filled_in() -> None:
     config: Config = {"start_date": "2026-05-01", **AVAAMO}
-    assert usable(config, SCHEMA) == {**DEFAULTS, **config}
+    assert with_defaults(config, SCHEMA) == {**DEFAULTS, **config}
     assert "window_days" not in config
 
 
@@ -273,7 +260,7 @@ def test_every_secret_is_known_as_one() -> None:
         "hunter2-of-avaamo",
         "hunter2-of-kore",
     ]
-    assert secrets({"avaamo_access_token": ""}) == []
+    assert secrets({"avaamo_access_token": ""}) == ()
 
 
 @pytest.mark.parametrize(
@@ -703,17 +690,17 @@ def test_no_value_breaks_the_check_and_no_secret_is_told(
     ],
 )
 def test_a_setting_that_does_not_exist_is_named(name: str, hint: str) -> None:
-    (line,) = given_in_vain({**BOTH, name: HIDDEN}, SCHEMA)
+    (line,) = unused_settings({**BOTH, name: HIDDEN}, SCHEMA)
     assert line == f"{name}: there is no such setting, so it has no effect{hint}"
 
 
 def test_a_setting_that_does_not_exist_is_named_in_one_line() -> None:
-    (line,) = given_in_vain({"col\n\ud83d\0our": 1}, SCHEMA)
+    (line,) = unused_settings({"col\n\ud83d\0our": 1}, SCHEMA)
     assert line == "col our: there is no such setting, so it has no effect"
 
 
 def test_a_setting_that_exists_is_not_named() -> None:
-    assert list(given_in_vain(dict.fromkeys(CONTRACT), SCHEMA)) == []
+    assert list(unused_settings(dict.fromkeys(CONTRACT), SCHEMA)) == []
 
 
 @pytest.mark.parametrize(
@@ -733,8 +720,8 @@ def test_a_bot_whose_credentials_are_given_in_vain_is_named(
         for bot in ("st-1", "st-2")
     ]
     config = {"kore_bot_ids": listed, "kore_bot_credentials": own}
-    assert list(given_in_vain(config, SCHEMA)) == told
-    assert list(given_in_vain({**config, "kore_bot_credentials": 7}, SCHEMA)) == []
+    assert list(unused_settings(config, SCHEMA)) == told
+    assert list(unused_settings({**config, "kore_bot_credentials": 7}, SCHEMA)) == []
 
 
 # Null
@@ -781,658 +768,10 @@ def test_numbers_are_read_as_whole_if_they_are(given: Config, read: Config) -> N
     assert "Decimal" not in repr(config)
 
 
-# States
-
-PARTITION: Config = {
-    "context": {"agent_id": "201"},
-    "replication_key": "timetoken",
-    "replication_key_value": 1_777_593_600,
-}
-
-
-@pytest.mark.parametrize(
-    ("state", "kept"),
-    [
-        ({}, {}),
-        ({"bookmarks": {}}, {}),
-        ({"bookmarks": {"avaamo_sessions": {}}}, {}),
-        (
-            {"bookmarks": {"avaamo_sessions": {"partitions": [PARTITION]}}},
-            {"bookmarks": {"avaamo_sessions": {"partitions": [PARTITION]}}},
-        ),
-    ],
-)
-def test_a_state_as_the_tap_wrote_it_is_accepted(state: Config, kept: Config) -> None:
-    assert TapBotsessions(config=dict(BOTH), state=deepcopy(state)).state == kept
-
-
-def test_a_fraction_of_a_second_in_a_state_is_read_again() -> None:
-    partition = {**PARTITION, "replication_key_value": 1_777_593_600.75}
-    state = {"bookmarks": {"avaamo_sessions": {"partitions": [partition]}}}
-    assert TapBotsessions(config=dict(BOTH), state=state).state == {
-        "bookmarks": {"avaamo_sessions": {"partitions": [PARTITION]}}
+def test_no_setting_switches_the_verification_off() -> None:
+    switches = {
+        name
+        for name, setting in SCHEMA["properties"].items()
+        if "boolean" in setting["type"]
     }
-
-
-@pytest.mark.parametrize(
-    "bookmarks",
-    [
-        None,
-        3,
-        [],
-        {"avaamo_sessions": None},
-        {"avaamo_sessions": [PARTITION]},
-        {"avaamo_sessions": {"partitions": None}},
-        {"avaamo_sessions": {"partitions": PARTITION}},
-        {"avaamo_sessions": {"partitions": [3]}},
-        {"avaamo_sessions": {"partitions": [{"agent_id": "201"}]}},
-        {"avaamo_sessions": {"partitions": [{"context": "201"}]}},
-        {"avaamo_sessions": {"partitions": [{"context": {"agent_id": 201}}]}},
-        {"avaamo_sessions": {"partitions": [{**PARTITION, "progress_markers": 3}]}},
-        {"avaamo_sessions": {"progress_markers": None}},
-        {"avaamo_sessions": {"partitions": [PARTITION, {**PARTITION, "a": 1}]}},
-        {"avaamo_sessions": {"partitions": [{**PARTITION, "a": float("inf")}]}},
-        {"avaamo_sessions": {"partitions": [{**PARTITION, "a": [float("nan")]}]}},
-        {"avaamo_sessions": {"partitions": [{**PARTITION, "a": "\ud83d"}]}},
-    ],
-)
-def test_a_state_of_another_form_is_refused(bookmarks: object) -> None:
-    with pytest.raises(ConfigValidationError) as refusal:
-        TapBotsessions(config=dict(BOTH), state={"bookmarks": bookmarks})
-    (line,) = refusal.value.errors
-    assert line.startswith("state: must be as the tap wrote it, {")
-
-
-@pytest.mark.parametrize(
-    "state", [{"foo": 1}, {"type": "STATE", "value": {"bookmarks": {}}}]
-)
-def test_a_state_without_bookmarks_is_refused(state: Config) -> None:
-    with pytest.raises(ConfigValidationError) as refusal:
-        TapBotsessions(config=dict(BOTH), state=state)
-    (line,) = refusal.value.errors
-    assert line.startswith('state: must be as the tap wrote it, {"bookmarks": ')
-    assert line.endswith("; bookmarks: is missing")
-
-
-# Settings from the environment
-
-
-def variables(settings: Mapping[str, str]) -> dict[str, str]:
-    return {f"TAP_BOTSESSIONS_{name.upper()}": settings[name] for name in settings}
-
-
-def texts_of(config: Config) -> dict[str, str]:
-    """A configuration as the environment holds it: strings plain, the rest as JSON."""
-    return {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in config.items()
-    }
-
-
-def read_environment(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
-) -> Mapping[str, Any]:
-    """What the tap makes of both vendors' settings and these in the environment."""
-    for name, value in variables({**texts_of(BOTH), **settings}).items():
-        monkeypatch.setenv(name, value)
-    file = {"kore_base_url": KORE["kore_base_url"]}
-    return TapBotsessions(config=file, parse_env_config=True).config
-
-
-@pytest.mark.parametrize(
-    ("name", "written", "value"),
-    [
-        ("start_date", "2026-05-02T00:00:00Z", "2026-05-02T00:00:00Z"),
-        ("kore_user_id", "7", "7"),
-        ("kore_page_size", "250", 250),
-        ("avaamo_utc_offset", "-18000", -18_000),
-        ("window_days", "2.5", 2.5),
-        ("lookback_hours", "0", 0),
-        ("kore_page_size", "250.0", 250),
-        ("kore_page_size", "", 1000),
-        ("kore_page_size", "null", 1000),
-        ("window_days", "", 6),
-        ("kore_base_url", "", "https://kore.invalid"),
-        ("avaamo_agent_ids", '["201", "202"]', ["201", "202"]),
-        ("avaamo_agent_ids", "[201, 202]", [201, 202]),
-        ("kore_bot_ids", '["st-1"]', ["st-1"]),
-        ("kore_containment_types", '["agent"]', ["agent"]),
-        ("kore_tags", '{"and": [{"name": "plan"}]}', {"and": [{"name": "plan"}]}),
-        ("kore_bot_credentials", json.dumps([OWN]), [OWN]),
-    ],
-)
-def test_a_setting_of_every_type_is_read_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch, name: str, written: str, value: object
-) -> None:
-    config = read_environment(monkeypatch, {name: written})
-    assert config == {**DEFAULTS, **BOTH, name: value}
-    assert type(config[name]) is type(value)
-
-
-EVERY: dict[str, Any] = {
-    **BOTH,
-    "end_date": "2026-06-01T00:00:00Z",
-    "window_days": 2.5,
-    "lookback_hours": 36,
-    "max_concurrent_requests": 3,
-    "request_timeout_seconds": 7.5,
-    "max_retries": 0,
-    "user_agent": 'it\'s "mine" # all of it',
-    "ca_bundle": certifi.where(),
-    "avaamo_utc_offset": -18_000,
-    "avaamo_page_size": 20,
-    "avaamo_requests_per_minute": 10,
-    "kore_bot_credentials": [OWN],
-    "kore_api": "account",
-    "kore_jwt_algorithm": "HS512",
-    "kore_containment_types": ["agent"],
-    "kore_session_type": "interactive",
-    "kore_user_id": "u 7",
-    "kore_tags": {"and": [{"name": "plan", "values": ["gold"]}]},
-    "kore_session_ids": ["a", "b"],
-    "kore_page_size": 250,
-    "kore_requests_per_minute": 6,
-    "kore_requests_per_hour": 60,
-    "kore_open_session_days": 3,
-    "personal_data": "hash",
-    "personal_data_texts": "keep",
-    "personal_data_key": "sixteen or $more",
-}
-
-
-@pytest.mark.parametrize("is_file", [False, True], ids=["variables", ".env"])
-def test_every_setting_is_read_from_the_environment_and_from_a_file_of_it(
-    tmp_path: Path, *, is_file: bool
-) -> None:
-    assert EVERY.keys() == SCHEMA["properties"].keys()
-    environment = variables(texts_of(EVERY))
-    if is_file:
-        for name, value in environment.items():
-            dotenv.set_key(tmp_path / ".env", name, value)
-    show = (
-        "import json; from tap_botsessions.tap import TapBotsessions as T;"
-        "print(json.dumps(dict(T(parse_env_config=True).config)))"
-    )
-    done = subprocess.run(  # noqa: S603 -- the tap itself
-        [sys.executable, "-c", show],
-        capture_output=True,
-        check=True,
-        cwd=tmp_path,
-        env={} if is_file else environment,
-    )
-    assert json.loads(done.stdout) == EVERY
-
-
-@pytest.mark.parametrize(
-    ("name", "written", "line"),
-    [
-        ("window_days", "9", "window_days: is 9, but must be at most 6"),
-        ("window_days", "abc", "window_days: must be of type number"),
-        ("window_days", "nan", "window_days: must be of type number"),
-        ("kore_page_size", "abc", "kore_page_size: must be of type integer"),
-        ("kore_page_size", "2.5", "kore_page_size: must be of type integer"),
-        ("start_date", "", "start_date: is missing"),
-        ("avaamo_agent_ids", "[201", "avaamo_agent_ids: must be of type array"),
-        ("kore_bot_credentials", "[x", "kore_bot_credentials: must be of type array"),
-        ("kore_tags", "{x", "kore_tags: must be of type object"),
-        ("kore_page_size", "0", "kore_page_size: is 0, but must be at least 1"),
-        ("kore_tags", "[]", "kore_tags: must be of type object"),
-        ("kore_api", "v2", "kore_api: must be one of bot, account, stream"),
-        ("kore_bot_ids", "[1]", "kore_bot_ids[0]: must be of type string"),
-        (
-            "kore_bot_credentials",
-            '{"st-2": "hunter2"}',
-            "kore_bot_credentials: must be of type array",
-        ),
-    ],
-)
-def test_a_mistake_in_the_environment_is_told(
-    monkeypatch: pytest.MonkeyPatch, name: str, written: str, line: str
-) -> None:
-    with pytest.raises(ConfigValidationError) as refusal:
-        read_environment(monkeypatch, {name: written})
-    assert refusal.value.errors == [line]
-
-
-def test_a_misspelt_variable_is_named_and_others_are_not(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("WARNING")
-    others = {"loglevel": "info", "_select": HIDDEN, "_load_schema": HIDDEN}
-    read_environment(monkeypatch, {**others, "avaamo_acces_token": HIDDEN})
-    (record,) = caplog.records
-    said = "avaamo_acces_token: there is no such setting, so it has no effect; did you "
-    assert record.getMessage() == f"{said}mean avaamo_access_token?"
-
-
-@pytest.mark.parametrize("content", [b"A='\xff'", b"A=b\0c"], ids=["torn", "NUL"])
-def test_a_dotenv_file_that_cannot_be_read_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path(".env").write_bytes(content)
-    with pytest.raises(ConfigValidationError) as refusal:
-        read_environment(monkeypatch, {})
-    (line,) = refusal.value.errors
-    assert line.startswith(".env: can't be read (")
-
-
-def test_a_dotenv_file_is_read_where_the_tap_is_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TAP_BOTSESSIONS_USER_AGENT", "to be put back afterwards")
-    monkeypatch.delenv("TAP_BOTSESSIONS_USER_AGENT")
-    Path(".env").write_text("TAP_BOTSESSIONS_USER_AGENT=reporting/3\n")
-    assert read_environment(monkeypatch, {})["user_agent"] == "reporting/3"
-
-
-# The command line
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """The tap's command line, run in a directory of its own."""
-
-    directory: Path
-
-    def write(self, name: str, content: object) -> str:
-        """Write a file, text as it is and anything else as JSON; give its path."""
-        text = content if isinstance(content, str) else json.dumps(content)
-        path = self.directory / name
-        path.write_text(text, encoding="utf-8")
-        return str(path)
-
-    def run(
-        self,
-        *arguments: str,
-        config: object = None,
-        loglevel: str = "DEBUG",
-        environment: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the tap with a configuration file and further arguments."""
-        if config is not None:
-            arguments = ("--config", self.write("config.json", config), *arguments)
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("TAP_BOTSESSIONS_")
-        }
-        return subprocess.run(  # noqa: S603 -- the tap itself
-            [EXECUTABLE, *arguments],
-            capture_output=True,
-            check=False,
-            cwd=self.directory,
-            env={**clean, "LOGLEVEL": loglevel, **(environment or {})},
-            text=True,
-            timeout=60,
-        )
-
-
-@pytest.fixture
-def tap(tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path)
-
-
-def errors_of(run: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines that a run was refused with, which must be all that it shows."""
-    assert run.returncode == 1
-    assert run.stdout == ""
-    assert "Traceback" not in run.stderr
-    assert HIDDEN not in run.stderr
-    logged = [line.split(" | ") for line in run.stderr.splitlines()]
-    return [
-        fields[-1]
-        for fields in logged
-        if fields[0].startswith("Error: ") or fields[1:2] == ["ERROR   "]
-    ]
-
-
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ({"start_date": "2026-05-01"}, "nothing is configured: "),
-        ({**BOTH, "end_date": "2026-04-01"}, "end_date: must be later"),
-        ({**BOTH, "start_date": "yesterday"}, "start_date: is no date-time"),
-        (without(BOTH, "avaamo_access_token"), "avaamo_access_token: is missing"),
-        ({**BOTH, "window_days": 9}, "window_days: is 9, but must be at most 6"),
-        (
-            {**BOTH, "avaamo_base_url": "http://avaamo.invalid"},
-            "avaamo_base_url: must begin with https://",
-        ),
-        (
-            {**BOTH, "kore_base_url": "https://ada:hunter2@kore.invalid"},
-            "kore_base_url: must be a scheme, a host",
-        ),
-        (
-            {**BOTH, "avaamo_access_token": {"value": "hunter2"}},
-            "avaamo_access_token: must be of type string",
-        ),
-        (
-            {**BOTH, "avaamo_access_token": "hunter2\nhunter2"},
-            "avaamo_access_token: holds characters",
-        ),
-        (
-            {**BOTH, "kore_bot_credentials": [{**OWN, "client_id": ["hunter2"]}]},
-            "kore_bot_credentials[0]['client_id']: must be of type string",
-        ),
-    ],
-)
-def test_a_mistake_ends_the_run_with_its_line(
-    tap: CommandLine, config: Config, said: str
-) -> None:
-    line, end = errors_of(tap.run(config=config))
-    assert line.startswith(said)
-    assert end == "Config validation failed"
-
-
-@pytest.mark.parametrize("loglevel", ["INFO", "DEBUG"])
-def test_all_mistakes_are_told_at_once(tap: CommandLine, loglevel: str) -> None:
-    config = {
-        "start_date": "yesterday",
-        "window_days": 9,
-        "avaamo_access_token": "hunter2\n",
-        "kore_base_url": "ftp://kore.invalid",
-        "kore_client_secret": "hunter2",
-        "kore_page_size": 10_001,
-        "kore_api": "v2",
-    }
-    *lines, end = errors_of(tap.run(config=config, loglevel=loglevel))
-    assert sorted(line.split(": ")[0] for line in lines) == [
-        "avaamo_access_token",
-        "avaamo_agent_ids",
-        "avaamo_base_url",
-        "kore_api",
-        "kore_base_url",
-        "kore_client_id",
-        "kore_page_size",
-        "start_date",
-        "window_days",
-    ]
-    assert end == "Config validation failed"
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"window_days": 2.5, "kore_api": "v2"}, "kore_api: must be one of"),
-        ({"kore_bot_credentials": [{**OWN, "client_secret": ""}]}, "kore_bot_cred"),
-        ({"batch_config": {"a": 1}}, "batch_config: is not as the SDK asks"),
-        ({"stream_maps": {"avaamo_sessions": {"x": "(("}}}, "stream_maps: Failed to"),
-        (
-            {"stream_maps": {"avaamo_sessions": {"__filter__": "(("}}},
-            "stream_maps: Failed to",
-        ),
-        ({"stream_maps": {"__else__": 3}}, "stream_maps['__else__']: is not as the"),
-        (
-            {"stream_maps": {"avaamo_sessions": {"x": "(\n"}}},
-            "stream_maps: Failed to parse expression ( .",
-        ),
-    ],
-)
-@pytest.mark.parametrize("arguments", [[], ["--test"]], ids=["run", "test"])
-def test_what_used_to_end_in_a_traceback_ends_in_a_line(
-    tap: CommandLine, arguments: list[str], settings: Config, said: str
-) -> None:
-    line, *_ = errors_of(tap.run(*arguments, config={**BOTH, **settings}))
-    assert line.removeprefix("Error: ").startswith(said)
-
-
-@pytest.mark.parametrize("name", ["LOGLEVEL", "TAP_BOTSESSIONS_LOGLEVEL"])
-def test_a_level_of_the_log_that_is_none_ends_in_a_line(
-    tap: CommandLine, name: str
-) -> None:
-    (line,) = errors_of(tap.run(config=BOTH, environment={name: "loud"}))
-    assert "TAP_BOTSESSIONS_LOGLEVEL, LOGLEVEL or SINGER_SDK_LOG_CONFIG: " in line
-
-
-def test_a_level_of_the_log_that_is_none_is_told_of_without_a_command_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("LOGLEVEL", "loud")
-    with pytest.raises(ConfigValidationError) as refusal:
-        TapBotsessions(config=dict(BOTH))
-    (line,) = refusal.value.errors
-    assert line.startswith("TAP_BOTSESSIONS_LOGLEVEL or LOGLEVEL: must be one of CRIT")
-
-
-def test_a_misspelling_that_leads_to_a_refusal_is_named_too(tap: CommandLine) -> None:
-    config = {**without(BOTH, "avaamo_access_token"), "avaamo_acces_token": HIDDEN}
-    run = tap.run(config=config)
-    line, _ = errors_of(run)
-    assert line.startswith("avaamo_access_token: is missing")
-    assert "did you mean avaamo_access_token?" in run.stderr
-
-
-@pytest.mark.parametrize(
-    "value", [True, 7.5, [7], {"a": 7}, "x", "9999-12-31", 10**400]
-)
-def test_a_bookmark_of_another_type_does_not_break_the_reading_of_a_state(
-    value: object,
-) -> None:
-    partition = {**PARTITION, "replication_key_value": value}
-    state = {"bookmarks": {"avaamo_sessions": {"partitions": [partition]}}}
-    tap = TapBotsessions(config=dict(BOTH), state=state)
-    assert tap.state["bookmarks"].keys() == {"avaamo_sessions"}
-
-
-def test_a_connection_test_tells_of_mistakes_too(tap: CommandLine) -> None:
-    config = {**BOTH, "window_days": 9}
-    (line,) = errors_of(tap.run("--test", config=config))
-    assert line == "Error: window_days: is 9, but must be at most 6"
-
-
-def test_a_mistake_in_the_environment_ends_the_run_with_its_line(
-    tap: CommandLine,
-) -> None:
-    settings = {**texts_of(BOTH), "avaamo_access_token": "hunter2\n"}
-    run = tap.run("--config=ENV", environment=variables(settings))
-    line, _ = errors_of(run)
-    assert line.startswith("avaamo_access_token: holds characters")
-
-
-@pytest.mark.parametrize(
-    "content",
-    ['{"avaamo_access_token": "hunter2', '{"avaamo_access_token": "hunter2"} x', ""],
-    ids=["torn", "followed", "empty"],
-)
-def test_a_config_file_that_is_no_json_is_named(tap: CommandLine, content: str) -> None:
-    (line,) = errors_of(tap.run(config=content))
-    assert line.startswith("Error: --config: ")
-    assert str(tap.directory / "config.json") in line
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "[1]",
-        "3",
-        "null",
-        "[]",
-        '[["start_date", "hunter2"]]',
-        "[" * 100_000,
-        f'{{"kore_tags": {"[" * 101 + "]" * 101}}}',
-    ],
-    ids=["array", "number", "null", "none", "pairs", "torn nest", "nest"],
-)
-@pytest.mark.parametrize("arguments", [[], ["--discover"], ["--test"]])
-def test_a_config_file_that_is_no_plain_object_is_named(
-    tap: CommandLine, arguments: list[str], content: str
-) -> None:
-    (line,) = errors_of(tap.run(*arguments, config=content))
-    assert line.startswith("Error: --config: ")
-    assert str(tap.directory / "config.json") in line
-
-
-def test_a_config_file_that_is_missing_is_named(tap: CommandLine) -> None:
-    (line,) = errors_of(tap.run("--config", "nowhere.json"))
-    assert line.startswith("Error: --config: nowhere.json ")
-
-
-@pytest.mark.parametrize(
-    ("option", "content", "said"),
-    [
-        ("state", '{"hunter2": {', "can't be read"),
-        ("state", ["hunter2"], "it is no JSON object"),
-        ("state", "[" * 100_000, "nested too deeply"),
-        ("state", {"foo": 1}, "bookmarks: is missing"),
-        (
-            "state",
-            {"bookmarks": {"avaamo_usage": {"partitions": [PARTITION, PARTITION]}}},
-            "one context is there twice",
-        ),
-        ("state", {"bookmarks": {"avaamo_sessions": 3}}, "must be as the tap wrote it"),
-        ("catalog", '{"hunter2": [', "can't be read"),
-        ("catalog", ["hunter2"], "it is no JSON object"),
-        ("catalog", {}, "streams: is missing"),
-        ("catalog", {"streams": 3}, "streams: must be of type array"),
-        ("catalog", {"streams": None}, "streams: must be of type array"),
-        ("catalog", {"streams": [3]}, "streams[0]: must be of type object"),
-        ("catalog", {"streams": [], "a": "\ud83d"}, "a number in it is infinite, or t"),
-        ("catalog", {"streams": [{}]}, "streams[0]['tap_stream_id']: is missing"),
-        (
-            "catalog",
-            {"streams": [{"tap_stream_id": "avaamo_sessions", "schema": 3}]},
-            "streams[0]['schema']: must be of type object",
-        ),
-        (
-            "catalog",
-            {"streams": [{"tap_stream_id": "avaamo_sessions", "metadata": [3]}]},
-            "streams[0]['metadata'][0]: must be of type object",
-        ),
-        (
-            "catalog",
-            {"streams": [{"tap_stream_id": "avaamo_sessions", "stream": "sessions"}]},
-            "streams[0]['stream']: must be the same as its tap_stream_id",
-        ),
-    ],
-)
-def test_a_file_that_is_not_the_taps_own_is_refused(
-    tap: CommandLine, option: str, content: object, said: str
-) -> None:
-    path = tap.write("other.json", content)
-    line, _ = errors_of(tap.run(f"--{option}", path, config=BOTH))
-    assert line.startswith(f"{option}: ")
-    assert said in line
-
-
-def test_a_misspelt_setting_is_named_in_a_warning(tap: CommandLine) -> None:
-    run = tap.run("--discover", config={**BOTH, "windw_days": "hunter2"})
-    assert run.returncode == 0
-    (line,) = [line for line in run.stderr.splitlines() if "WARNING" in line]
-    assert line.endswith(
-        "windw_days: there is no such setting, so it has no effect; "
-        "did you mean window_days?"
-    )
-    assert HIDDEN not in run.stdout + run.stderr
-
-
-OF_AVAAMO, OF_KORE = (
-    [name for name, stream in TABLE.items() if stream.vendor == vendor]
-    for vendor in ("avaamo", "kore")
-)
-
-
-@pytest.mark.parametrize(
-    ("config", "streams"),
-    [
-        (BOTH, [*OF_AVAAMO, *OF_KORE]),
-        (AVAAMO, OF_AVAAMO),
-        (without(KORE, "kore_bot_ids"), OF_KORE),
-        ({"kore_bot_credentials": [OWN]}, OF_KORE),
-        ({}, [*OF_AVAAMO, *OF_KORE]),
-        (None, [*OF_AVAAMO, *OF_KORE]),
-    ],
-    ids=["both", "avaamo", "kore", "bot", "neither", "no file"],
-)
-def test_the_streams_of_the_vendors_configured_or_else_all_are_discovered(
-    tap: CommandLine, config: Config | None, streams: list[str]
-) -> None:
-    run = tap.run("--discover", config=config)
-    assert run.returncode == 0
-    found = [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]]
-    assert found == [*streams, "sync_windows"]
-    assert HIDDEN not in run.stdout + run.stderr
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"kore_jwt_algorithm": 3},
-        {"request_timeout_seconds": 0},
-        {"kore_requests_per_minute": "many"},
-        {"kore_base_url": ""},
-        {"kore_bot_ids": [3], "start_date": "yesterday", "batch_config": {"a": 1}},
-        {"stream_maps": {"kore_sessions": {"x": "(("}}},
-        {"avaamo_agent_ids": ["201"], "windw_days": 2.5},
-    ],
-)
-def test_streams_are_discovered_whatever_else_is_wrong(
-    tap: CommandLine, settings: Config
-) -> None:
-    run = tap.run("--discover", config={**KORE, **settings})
-    assert run.returncode == 0
-    found = [stream["tap_stream_id"] for stream in json.loads(run.stdout)["streams"]]
-    assert found == [*OF_KORE, "sync_windows"]
-
-
-# The connection test
-
-
-@pytest.fixture
-def simulated(simulator: Simulator) -> Config:
-    return config_for(simulator)
-
-
-def test_a_connection_test_emits_a_record_of_each_stream(
-    tap: CommandLine, simulated: Config
-) -> None:
-    run = tap.run("--test", config=simulated, loglevel="WARNING")
-    assert run.returncode == 0
-    assert run.stderr == ""
-    messages = [json.loads(line) for line in run.stdout.splitlines()]
-    assert [(message["type"], message["stream"]) for message in messages] == [
-        (kind, stream) for stream in STREAMS for kind in ["SCHEMA", "RECORD"]
-    ]
-
-
-def test_a_connection_test_of_the_schemas_makes_no_request(tap: CommandLine) -> None:
-    run = tap.run("--test=schema", config=BOTH)
-    assert run.returncode == 0
-    assert [json.loads(line)["type"] for line in run.stdout.splitlines()] == [
-        "SCHEMA"
-    ] * 5
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"avaamo_access_token": "hunter2"}, "avaamo_messages, agent "),
-        ({"kore_client_secret": "hunter2" * 8}, "kore_sessions, bot "),
-    ],
-)
-def test_a_connection_test_with_a_wrong_credential_ends_in_one_line(
-    tap: CommandLine, simulated: Config, settings: Config, said: str
-) -> None:
-    run = tap.run("--test", config={**simulated, **settings}, loglevel="WARNING")
-    assert run.returncode == 1
-    (line,) = run.stderr.splitlines()
-    assert line.startswith(f"Error: {said}")
-    assert "401" in line
-    assert HIDDEN not in line
-
-
-@pytest.mark.parametrize("form", [[], ["--format", "markdown"]], ids=["text", "md"])
-def test_about_names_every_setting_without_any_configuration(
-    tap: CommandLine, form: list[str]
-) -> None:
-    run = tap.run("--about", *form)
-    assert run.returncode == 0
-    assert [name for name in CONTRACT if name not in run.stdout] == []
-
-
-def test_about_as_json_holds_the_schema(tap: CommandLine) -> None:
-    run = tap.run("--about", "--format", "json")
-    assert run.returncode == 0
-    settings = json.loads(run.stdout)["settings"]["properties"]
-    assert {name: settings[name] for name in CONTRACT} == SCHEMA["properties"]
+    assert switches == set()

@@ -1,0 +1,201 @@
+"""What is to be read, and how far each window of it is."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
+
+    from tap_botsessions.engine.pages import Fetch, Reading, Seen, WindowResult
+
+
+@dataclass(frozen=True)
+class TimeRanges:
+    """Ranges of time, to be read window by window.
+
+    Attributes:
+        ranges: The ranges, in order, none of them empty.
+        read: Begins to read a window, given rows of it that were seen before.
+        max_width: How wide a window may be.
+    """
+
+    ranges: Sequence[Window]
+    read: Callable[[Window, Seen], Reading]
+    max_width: timedelta
+
+
+@dataclass(eq=False)
+class Job:
+    """What is to be read of a bot, or of several that share their lists.
+
+    Attributes:
+        bots: The ids of the bots.
+        by_time: What to read by time, if anything.
+        first: What to read before that, if anything.
+        settles_first: Whether nothing else is begun before the first of it is over,
+            since that may settle how the rest is read.
+        on_request: Called for each request, with how many attempts at it have failed.
+    """
+
+    bots: Sequence[str]
+    by_time: TimeRanges | None = None
+    first: Reading | None = None
+    settles_first: bool = False
+    on_request: Callable[[int], None] = lambda _attempts: None
+
+    @property
+    def sync_range(self) -> Window | None:
+        """The range in which its windows lie; none if it has no window."""
+        if self.by_time is None or not self.by_time.ranges:
+            return None
+        ranges = self.by_time.ranges
+        return Window(ranges[0].start, ranges[-1].end)
+
+
+class Outcome(NamedTuple):
+    """What came of a bot's next window, or why the bot failed.
+
+    Attributes:
+        job: The job.
+        bot: The bot's id.
+        result: The window, or the error after which nothing follows of the bot.
+    """
+
+    job: Job
+    bot: str
+    result: WindowResult | BotError
+
+
+@dataclass(eq=False)
+class Task:
+    """One window of a lane: not begun, then under way, then over with an outcome.
+
+    Attributes:
+        lane: Whose window it is.
+        requested: The window; none for what a job reads first.
+        seen: Rows of it that were seen before.
+        reading: Says what to fetch next.
+        begun: Whether it has been begun.
+        attempts: What it waits to fetch.
+        pages: What it has fetched of its latest batch.
+        missing: How many pages of the batch are still to come.
+        held: Rows that it holds.
+        requests: Requests that were made for it.
+        begun_at: When it was begun, by the monotonic clock.
+        outcome: What came of it.
+    """
+
+    lane: Lane
+    requested: Window | None
+    seen: Seen = field(default_factory=dict)
+    reading: Reading | None = None
+    begun: bool = False
+    attempts: deque[Attempt] = field(default_factory=deque)
+    pages: list[Any] = field(default_factory=list)
+    missing: int = 0
+    held: int = 0
+    requests: int = 0
+    begun_at: float = 0.0
+    outcome: WindowResult | BotError | None = None
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One fetch of a task, and how it has fared so far."""
+
+    task: Task
+    fetch: Fetch
+    place: int
+    failed: int = 0
+    due: float = 0.0
+
+
+class Lane:
+    """A job under way: its tasks in order of time, without those handed out.
+
+    Attributes:
+        job: The job.
+        tasks: What is still to come.
+        width: How wide its next window is.
+        is_settled: Whether more than its first task may be begun.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Prepare the tasks of a job."""
+        self.job = job
+        self.is_settled = not job.settles_first
+        self.tasks: list[Task] = []
+        self._bots = list(job.bots)
+        if job.first is not None:
+            self.tasks.append(Task(self, None, reading=job.first))
+        if job.by_time is not None:
+            self.width = job.by_time.max_width
+            self.tasks += [Task(self, each) for each in job.by_time.ranges]
+
+    @property
+    def begun(self) -> int:
+        """How many tasks have been begun and not been handed out yet."""
+        return sum(task.begun for task in self.tasks)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are tasks that have not been begun."""
+        return not all(task.begun for task in self.tasks)
+
+    def insert_after(self, task: Task, window: Window, seen: Seen) -> Task:
+        """Add a task for a window that follows another one's."""
+        rest = Task(self, window, seen)
+        self.tasks.insert(self.tasks.index(task) + 1, rest)
+        return rest
+
+    def narrow(self, task: Task, requested: Window) -> Window:
+        """Leave of a task no more than its width; a new task gets what remains."""
+        end = requested.start + self.width
+        if end >= requested.end:
+            return requested
+        later = {key: row for key, row in task.seen.items() if row.time >= end}
+        self.insert_after(task, Window(end, requested.end), later)
+        return Window(requested.start, end)
+
+    def cut_where_all_have_failed(self) -> list[Task]:
+        """Drop the tasks that follow the one by which the last bot has failed.
+
+        Returns:
+            The tasks that were dropped.
+        """
+        left = set(self._bots)
+        for place, task in enumerate(self.tasks, 1):
+            if isinstance(task.outcome, BotError):
+                left.clear()
+            elif task.outcome is not None:
+                left -= task.outcome.errors.keys()
+            if not left:
+                dropped = self.tasks[place:]
+                del self.tasks[place:]
+                return dropped
+        return []
+
+    def hand_out(self) -> Iterator[Outcome]:
+        """Take the first task away, which is over.
+
+        Yields:
+            What came of it, for each bot that had not failed before. The requests,
+            which were made once for all of them, count for the first.
+        """
+        outcome = cast("WindowResult | BotError", self.tasks.pop(0).outcome)
+        for place, bot in enumerate([*self._bots]):
+            result = outcome
+            if not isinstance(outcome, BotError):
+                result = outcome.for_bot(bot)
+            if isinstance(result, BotError):
+                self._bots.remove(bot)
+            elif place:
+                result = replace(result, requests=0)
+            yield Outcome(self.job, bot, result)

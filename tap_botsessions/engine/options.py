@@ -1,0 +1,115 @@
+"""What a run is asked to do: its settings, when it began, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib import metadata
+from typing import Any, TypeAlias
+
+from tap_botsessions.engine.windows import parse_instant
+
+Json: TypeAlias = Any
+"""What JSON can hold: anything, until it has been checked."""
+
+Config = Mapping[str, Any]
+"""The settings by name, checked, with their defaults."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a run that are no settings; tests hand in others.
+
+    Attributes:
+        max_window_rows: A window is narrowed until the vendor counts no more records.
+        max_rows_per_second: A count of more than this in a single second is wrong.
+        max_pages_ahead: Pages asked for at once; a wrong count might name any number.
+        max_attempts: How often a list that moves is read before its window is
+            narrowed.
+        max_rows_ahead: Rows that may be held before only what can be emitted next is
+            read on.
+        max_ids_per_request: Records asked for by their ids in one request; the vendor
+            may allow fewer.
+        max_followed: Records of a bot that are read again by their ids; where there
+            are more, their time is read again instead.
+        rows_per_write: Rows that are emitted between two looks at what has come in.
+        bytes_per_write: Bytes that are collected before they are written.
+        max_pause: Seconds: a vendor that asks for a longer pause is not waited for.
+        max_backoff: Seconds of the longest pause before a retry that the vendor did
+            not ask for.
+        max_plan_seconds: Seconds of a budget that a plan may take.
+        tick: Seconds between two looks at signals and clocks while nothing comes in.
+        whole_by_id: How long after its start a record that is asked for by its id
+            alone comes with all of its fields.
+    """
+
+    max_window_rows: int = 3_000
+    max_rows_per_second: int = 30_000
+    max_pages_ahead: int = 50
+    max_attempts: int = 3
+    max_rows_ahead: int = 6_000
+    max_ids_per_request: int = 50
+    max_followed: int = 2_000
+    rows_per_write: int = 500
+    bytes_per_write: int = 1 << 16
+    max_pause: float = 3600.0
+    max_backoff: float = 60.0
+    max_plan_seconds: float = 120.0
+    tick: float = 0.2
+    whole_by_id: timedelta = timedelta(days=13)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked to do.
+
+    Attributes:
+        config: The settings.
+        run_start: The instant at which the run began.
+        secrets: What must never be shown.
+        limits: The bounds that are no settings.
+    """
+
+    config: Config
+    run_start: datetime
+    secrets: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def start_date(self) -> datetime:
+        """The earliest instant to read."""
+        return parse_instant(self.config["start_date"])
+
+    @property
+    def end(self) -> datetime:
+        """The instant up to which this run reads."""
+        if is_given(self.config, "end_date"):
+            return min(self.run_start, parse_instant(self.config["end_date"]))
+        return self.run_start
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far a run steps back before a bookmark."""
+        return timedelta(hours=self.config["lookback_hours"])
+
+    @property
+    def max_window(self) -> timedelta:
+        """The widest span that is read and checked as a whole."""
+        return max(timedelta(days=self.config["window_days"]), timedelta(seconds=1))
+
+
+def is_given(config: Config, name: str) -> bool:
+    """Whether a setting has a value; an empty string or list is none."""
+    return config.get(name) not in (None, "", [])
+
+
+def base_url(value: str) -> str:
+    """A base URL in full: `https://` where no scheme is given, no slash at the end."""
+    return (value if "://" in value else f"https://{value}").rstrip("/")
+
+
+def user_agent(config: Config) -> str:
+    """The User-Agent header."""
+    version = metadata.version("tap-botsessions")
+    return config.get("user_agent") or f"tap-botsessions/{version}"

@@ -1,0 +1,135 @@
+"""Pages, lists and windows: what is asked of a vendor, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tap_botsessions.engine.windows import Window
+
+if TYPE_CHECKING:
+    from tap_botsessions.engine.errors import BotError, RecordError
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.records import Row
+
+Seen = dict[tuple[str, ...], "Row"]
+"""Rows by their keys."""
+
+Errors = Mapping[str, "RecordError"]
+"""Why a record of a bot can't be used, by the bot."""
+
+_NO_ERRORS: Errors = MappingProxyType({})
+
+
+class Page(NamedTuple):
+    """One page of a list, and what the vendor said of the list at that moment.
+
+    Attributes:
+        rows: The records, typed.
+        received: How many records came, those of no interest included.
+        total: How many records the vendor counts in the whole list.
+        more: Whether the vendor says that further pages follow.
+        next_position: The position of the next page, going on from what came.
+        errors: Of the bots in a list that several share, those of which a record on
+            this page can't be used.
+        answered_ids: Where ids were asked for, those that are answered.
+        missing_ids: Those of them that don't exist.
+    """
+
+    rows: list[Row]
+    received: int
+    total: int
+    more: bool
+    next_position: int
+    errors: Errors = _NO_ERRORS
+    answered_ids: Sequence[str] = ()
+    missing_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A request for a page.
+
+    Attributes:
+        send: Makes one attempt and returns the page; raises TransientError where
+            another attempt may succeed, and BotError where none will.
+        budget: What the request is charged to.
+        label: The stream and the bot, for messages.
+    """
+
+    send: Callable[[], Page]
+    budget: Budget
+    label: str
+
+
+class PagedList(Protocol):
+    """A list in one window of time, served page by page at numbered positions."""
+
+    @property
+    def first(self) -> int:
+        """The position of the first page."""
+
+    def fetch(self, position: int) -> Fetch:
+        """The request for the page at a position."""
+
+    def fetch_count(self) -> Fetch:
+        """A request for how many records there are, and for no more than one."""
+
+    def remaining(self, first: Page) -> Iterable[int]:
+        """The positions of the other pages, as far as the first page can tell."""
+
+
+Lists = Callable[[Window], Sequence[PagedList]]
+"""Makes the lists that a window consists of, often just one."""
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """A window that was read whole.
+
+    Attributes:
+        window: The window, or the leading part of it that was read; none where the
+            rows were not asked for by their time.
+        rows: Its rows, in order of time, each key once.
+        carried_over: Rows that came along and lie after the window, by key.
+        missing_ids: What was asked for by its id and does not exist.
+        errors: The bots of which a record can't be used.
+        expected: Records that the vendor counted in what was asked for.
+        received: Records that came in the attempt that is trusted.
+        attempts: How often it was read.
+        requests: Requests that it took, repeated ones included.
+        seconds: Time that it took, from its first request on.
+    """
+
+    window: Window | None
+    rows: list[Row]
+    carried_over: Seen = field(default_factory=dict)
+    missing_ids: Sequence[str] = ()
+    errors: Errors = field(default_factory=dict)
+    expected: int = 0
+    received: int = 0
+    attempts: int = 1
+    requests: int = 0
+    seconds: float = 0.0
+
+    def for_bot(self, bot: str) -> WindowResult | BotError:
+        """The part of one of the bots that were read together, or why there is none."""
+        if error := self.errors.get(bot):
+            return error
+        return replace(self, rows=[row for row in self.rows if row.bot == bot])
+
+
+@dataclass(frozen=True)
+class CountResult(WindowResult):
+    """What a vendor counts in windows, without reading them.
+
+    Attributes:
+        totals: For each window, the records in each of the lists that it consists of.
+    """
+
+    totals: Sequence[Sequence[int]] = ()
+
+
+Reading = Generator[Sequence[Fetch], Sequence[Page], WindowResult]

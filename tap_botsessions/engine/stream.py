@@ -1,0 +1,266 @@
+"""A vendor's stream: how its records are asked for, whatever becomes of them.
+
+It knows neither the Singer SDK nor a state. The stream that Singer sees is made of it
+by `tap_botsessions.singer.stream`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from typing_extensions import override
+
+from tap_botsessions.engine.personal import Personal
+from tap_botsessions.engine.reader import count_records, read_first_page, read_window
+from tap_botsessions.engine.schemas import load_schema
+from tap_botsessions.engine.windows import Window, parse_instant, starting_point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import timedelta
+
+    from tap_botsessions.engine.options import Config, Options
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.pages import (
+        Lists,
+        PagedList,
+        Reading,
+        Seen,
+        WindowResult,
+    )
+    from tap_botsessions.engine.records import Row
+    from tap_botsessions.engine.transport import Transport
+
+Ids = Mapping[str, datetime | None]
+"""Ids of records, each with the time of the record where that is known."""
+
+MAX_BOTS_LISTED = 10
+"""So many bots are listed in a line of the log, or by a line each."""
+
+
+class Revisits(Protocol):
+    """Records that are read again by their ids, beside the windows of their bots."""
+
+    def restore(
+        self, bot: str, state: Mapping[str, Any], bookmark: datetime | None
+    ) -> None:
+        """Learn what the last run left in the state of a bot, and its bookmark.
+
+        Raises:
+            BookmarkError: It is not as the tap wrote it.
+        """
+
+    def range_start(self, bot: str) -> datetime | None:
+        """The instant from which a bot must be read again by time, if there is one."""
+
+    def ids(self, bots: Iterable[str], ranges: Sequence[Window]) -> Ids:
+        """What to read by id of bots, beside these ranges."""
+
+    def batches(self, ids: Ids) -> Sequence[Ids]:
+        """Divide ids into those that one request asks for."""
+
+    def read(self, bots: Sequence[str], ids: Ids) -> Reading:
+        """Read records by their ids, as they are now."""
+
+    def to_emit(self, bot: str, result: WindowResult) -> Iterable[Row]:
+        """The rows of a result that are to be emitted; it is noted what they show."""
+
+    def to_state(self, bot: str, end: datetime | None) -> dict[str, Any]:
+        """What to keep in the state of a bot.
+
+        Args:
+            bot: The bot.
+            end: Up to where this run has read all; none as long as it is nowhere.
+
+        Returns:
+            Values by their names; null for what has to go.
+        """
+
+
+class VendorStream(ABC):
+    """A stream that is read bot by bot, in windows of time.
+
+    Attributes:
+        vendor: The vendor's name, for people.
+        name: The stream's name.
+        bot_key: The column that holds the bot's id, and the key of its state.
+        primary_keys: The columns that identify a record.
+        replication_key: The column whose values bookmarks are like.
+        options: What the run is asked to do.
+        transport: What its requests are made by.
+        bots: The ids of the bots to read.
+        schema: The JSON schema of its records.
+        personal: Protects the personal data of its records.
+        revisits: What is read again by its id, if anything.
+    """
+
+    vendor: ClassVar[str]
+    name: ClassVar[str]
+    bot_key: ClassVar[str]
+    primary_keys: ClassVar[tuple[str, ...]]
+    replication_key: ClassVar[str]
+
+    def __init__(
+        self, options: Options, transport: Transport, bots: Sequence[str]
+    ) -> None:
+        """Prepare to read bots.
+
+        Args:
+            options: What the run is asked to do.
+            transport: What requests are made by.
+            bots: The ids of the bots to read.
+        """
+        self.options = options
+        self.transport = transport
+        self.bots = bots
+        self.schema = load_schema(self.name)
+        self.personal = Personal(options.config, self.schema)
+        self.revisits: Revisits | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings."""
+        return self.options.config
+
+    @property
+    def bot_noun(self) -> str:
+        """What the vendor calls a bot."""
+        return self.bot_key.removesuffix("_id")
+
+    def label(self, *bots: str) -> str:
+        """The stream and the bots, or how many they are, for messages."""
+        if len(bots) > MAX_BOTS_LISTED:
+            return f"{self.name}, {len(bots)} {self.bot_noun}s"
+        noun = self.bot_noun if len(bots) == 1 else f"{self.bot_noun}s"
+        return f"{self.name}, {noun} {', '.join(bots)}"
+
+    @abstractmethod
+    def budget(self, bot: str) -> Budget:
+        """What requests for a bot are charged to."""
+
+    @abstractmethod
+    def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
+        """Read a window of bots whole, or a leading part of it.
+
+        Args:
+            bots: One bot, or those of a group of `group_bots`.
+            window: The window.
+            seen: Rows in the window or after it that were seen before, by key.
+        """
+
+    @abstractmethod
+    def to_bookmark(self, instant: datetime) -> str | int:
+        """The bookmark of a bot whose records before an instant have all been read."""
+
+    def from_bookmark(self, value: object) -> datetime:
+        """The instant from which a bot with this bookmark is read on.
+
+        Raises:
+            ValueError: It is no bookmark.
+        """
+        return parse_instant(value)
+
+    def sync_range(self, bot: str, bookmark: datetime | None) -> Window:
+        """The range of a bot that this run reads.
+
+        Args:
+            bot: The bot.
+            bookmark: The instant up to which it has been read, if there is one.
+        """
+        options = self.options
+        start = starting_point(options.start_date, bookmark, options.lookback)
+        if self.revisits and (again := self.revisits.range_start(bot)):
+            start = min(start, again)
+        return Window(start, max(start, options.end))
+
+    def ranges(self, sync_range: Window) -> Iterable[Window]:
+        """The parts of a range that are read by themselves, none of them empty."""
+        return [sync_range] if sync_range.start < sync_range.end else []
+
+    @property
+    def max_window(self) -> timedelta:
+        """The widest span that is read and checked as a whole."""
+        return self.options.max_window
+
+    @property
+    def settles_first(self) -> bool:
+        """Whether the first window of a bot may settle how the others are read."""
+        return False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the vendor serves the records of several bots in one list."""
+        return False
+
+    def group_bots(self, ranges: Mapping[str, Sequence[Window]]) -> list[list[str]]:
+        """The bots whose records come by one reading, together.
+
+        Args:
+            ranges: The ranges that are to be read of each bot.
+        """
+        return [[bot] for bot in ranges]
+
+    def remarks(self) -> Iterator[str]:
+        """Where the vendor answers other than one would think, and what follows."""
+        yield from ()
+
+
+class ListStream(VendorStream):
+    """A stream whose records are those of paged lists.
+
+    Attributes:
+        answers_check: Whether `--check` asks each bot for it, as for one stream of
+            each vendor.
+        page_size_setting: The setting that says how many records a page has.
+        margin: How much earlier than at its start a list of a window is asked for.
+    """
+
+    answers_check: ClassVar[bool] = False
+    page_size_setting: ClassVar[str]
+    margin: ClassVar[timedelta]
+
+    @property
+    def page_size(self) -> int:
+        """How many records are asked for in one request."""
+        size: int = self.config[self.page_size_setting]
+        return size
+
+    @abstractmethod
+    def lists(self, bots: Sequence[str], window: Window) -> Sequence[PagedList]:
+        """The lists that a window of bots consists of."""
+
+    def with_lists(
+        self, bots: Sequence[str], window: Window, read: Callable[[Lists], Reading]
+    ) -> Reading:
+        """Read lists; a vendor that has to be asked in several ways tries them here.
+
+        Args:
+            bots: The bots.
+            window: What is read of them.
+            read: Reads it from lists.
+        """
+        del window
+        return read(partial(self.lists, bots))
+
+    @override
+    def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
+        limits = self.options.limits
+        return self.with_lists(
+            bots, window, lambda lists: read_window(lists, window, seen, limits)
+        )
+
+    def probe(self, bots: Sequence[str], window: Window) -> Reading:
+        """Ask for the first page of a window, whose rows are left in their order."""
+        return self.with_lists(
+            bots, window, lambda lists: read_first_page(lists, window)
+        )
+
+    def count(self, bots: Sequence[str], windows: Sequence[Window]) -> Reading:
+        """Ask how many records each list of windows has; it returns a `CountResult`."""
+        return self.with_lists(
+            bots, windows[-1], lambda lists: count_records(lists, windows)
+        )

@@ -1,0 +1,106 @@
+"""The bookmarks of a stream's bots, in the state of the SDK's form."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+
+from tap_botsessions.engine.errors import BookmarkError
+from tap_botsessions.engine.windows import to_rfc3339
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from singer_sdk import Stream
+
+    from tap_botsessions.engine.stream import VendorStream
+
+_CLOCKS_APART = timedelta(minutes=1)
+"""How far apart the clocks of two machines that run the tap in turn may be."""
+
+
+class Bookmarks:
+    """The instants up to which the bots of a stream have been read."""
+
+    def __init__(self, stream: Stream, source: VendorStream) -> None:
+        """Keep the bookmarks of a stream.
+
+        Args:
+            stream: The stream, in whose state they are.
+            source: The vendor's, which says what a bookmark is like.
+        """
+        self._stream = stream
+        self._source = source
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether there are any; a catalog may ask for all records each time."""
+        return self._stream.replication_method != REPLICATION_FULL_TABLE
+
+    def state_of(self, bot: str) -> dict[str, Any]:
+        """The state of a bot, to be read and changed."""
+        return self._stream.get_context_state({self._source.bot_key: bot})
+
+    def get(self, bot: str) -> datetime | None:
+        """The instant up to which a bot has been read, if there is one.
+
+        Raises:
+            BookmarkError: The state holds something else, or an instant that is still
+                to come: when it has come, nobody would know what was left out.
+        """
+        state, name = self.state_of(bot), self._source.replication_key
+        if (
+            not self.are_kept
+            or state.get("replication_key") != name
+            or state.get("replication_key_value") is None
+        ):
+            return None
+        try:
+            bookmark = self._source.from_bookmark(state["replication_key_value"])
+        except (OverflowError, ValueError) as error:
+            msg = f"the bookmark in the state is no {name}; fix or clear the state"
+            raise BookmarkError(msg) from error
+        options = self._source.options
+        if bookmark > options.run_start + max(options.lookback, _CLOCKS_APART):
+            msg = (
+                f"the bookmark in the state, {to_rfc3339(bookmark)}, is in the future: "
+                f"what came before it can't have been read; check the clock, and fix "
+                f"or clear the state"
+            )
+            raise BookmarkError(msg)
+        return bookmark
+
+    def restore(self, bot: str) -> datetime | None:
+        """The bookmark of a bot; what is read again by id is learnt from its state.
+
+        Raises:
+            BookmarkError: The state is not as the tap wrote it.
+        """
+        bookmark = self.get(bot)
+        if self._source.revisits:
+            self._source.revisits.restore(bot, self.state_of(bot), bookmark)
+        return bookmark
+
+    def move(self, bot: str, end: datetime | None) -> None:
+        """Move a bot's bookmark on, never back.
+
+        Args:
+            bot: The bot.
+            end: The instant up to which it has been read; none if what was read was
+                not asked for by its time.
+        """
+        changes: dict[str, Any] = {}
+        bookmark = self.get(bot)
+        if end is not None and (bookmark is None or end > bookmark):
+            changes["replication_key"] = self._source.replication_key
+            changes["replication_key_value"] = self._source.to_bookmark(end)
+        if self._source.revisits:
+            changes |= self._source.revisits.to_state(bot, end)
+        state = self.state_of(bot)
+        for name, value in changes.items():
+            if value is None:
+                state.pop(name, None)
+            else:
+                state[name] = value

@@ -1,0 +1,103 @@
+"""An Avaamo account: how it is reached, and what its settings have to say.
+
+Source: Avaamo Platform API documentation, Analytics API, its first page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from requests.auth import AuthBase
+from typing_extensions import override
+
+from tap_botsessions.engine.options import is_given
+from tap_botsessions.engine.pacing import Budget
+from tap_botsessions.engine.transport import ErrorFormat, Transport
+from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from requests import PreparedRequest
+
+    from tap_botsessions.engine.options import Config, Json, Options
+
+_ADVICE = {
+    401: "check avaamo_access_token (Settings > Users > the user > Access token)",
+    403: (
+        "check the user's permission on the agent (Settings > Users), and "
+        "avaamo_access_token"
+    ),
+    404: (
+        "check the id in avaamo_agent_ids (it is in the agent's URL), and "
+        "avaamo_base_url"
+    ),
+}
+
+
+def _message(body: Json) -> object:
+    """The words of a refusal: `{"error": "..."}`, on all pages."""
+    return body["error"]
+
+
+ERRORS = ErrorFormat(_message, _ADVICE)
+
+
+class AccessToken(AuthBase):
+    """Signs a request with a user's access token."""
+
+    def __init__(self, token: str) -> None:
+        """Keep the token."""
+        self._token = token
+
+    @override
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        r.headers["access-token"] = self._token
+        return r
+
+
+@dataclass(frozen=True)
+class Account:
+    """An Avaamo account: where and how it is reached, and what it may be asked."""
+
+    transport: Transport
+    token: AccessToken
+    budget: Budget
+    time_tokens: TimeTokens = field(default_factory=TimeTokens)
+
+    @classmethod
+    def of(cls, options: Options) -> Account:
+        """The account that is configured, if any."""
+        config = options.config
+        transport = Transport(config.get("avaamo_base_url") or "", options, ERRORS)
+        token = AccessToken(config.get("avaamo_access_token") or "")
+        budget = Budget("Avaamo", config["avaamo_requests_per_minute"])
+        return cls(transport, token, budget)
+
+
+def agent_ids(config: Config) -> list[str]:
+    """The agents to read, each once."""
+    agents = config.get("avaamo_agent_ids") or ()
+    return list(dict.fromkeys(str(agent) for agent in agents))
+
+
+def is_configured(config: Config) -> bool:
+    """Whether the credentials are given."""
+    return is_given(config, "avaamo_access_token")
+
+
+def secrets(config: Config) -> list[str]:
+    """The secrets that are given."""
+    return [config["avaamo_access_token"]] if is_configured(config) else []
+
+
+def problems(config: Config) -> Iterator[str]:
+    """Say what the settings lack, a line each."""
+    if is_configured(config):
+        if not is_given(config, "avaamo_base_url"):
+            yield "avaamo_base_url: is missing; it is the instance that you log in to"
+        if not is_given(config, "avaamo_agent_ids"):
+            yield "avaamo_agent_ids: is empty; list at least one agent"
+    elif is_given(config, "avaamo_agent_ids"):
+        yield "avaamo_access_token: is missing, while avaamo_agent_ids is given"

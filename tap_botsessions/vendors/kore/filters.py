@@ -1,0 +1,79 @@
+"""The filters of sessions that the settings may ask for.
+
+Source: Kore.ai XO Platform documentation, page Sessions History API.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_botsessions.engine.options import is_given
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tap_botsessions.engine.options import Config
+
+_FIELDS = {
+    "sessionType": "kore_session_type",
+    "tags": "kore_tags",
+    "userId": "kore_user_id",
+}
+"""The settings that the API takes in the body, by its fields."""
+
+SELF_SERVICE = "selfService"
+
+
+def follows_open_sessions(config: Config) -> bool:
+    """Whether sessions that are open are followed until they are closed."""
+    return bool(config["kore_open_session_days"])
+
+
+def wanted_types(config: Config) -> Sequence[str]:
+    """The containment types that are asked for; all of them if there are none."""
+    return config.get("kore_containment_types") or ()
+
+
+def listed_types(config: Config) -> Sequence[str | None]:
+    """The containment types of the lists to read, of which the API takes one each.
+
+    While it is open, a session is served as selfService, whatever it turns out to be.
+    These come first: what closes meanwhile is then in a list to come.
+    """
+    wanted = wanted_types(config)
+    is_first = SELF_SERVICE in wanted or (wanted and follows_open_sessions(config))
+    first = [SELF_SERVICE] if is_first else []
+    return [*first, *sorted(set(wanted) - {SELF_SERVICE})] or [None]
+
+
+def body_filters(config: Config) -> dict[str, Any]:
+    """The filters that go into the body of a request."""
+    return {
+        field: config[setting]
+        for field, setting in _FIELDS.items()
+        if is_given(config, setting)
+    }
+
+
+def is_filtered(config: Config) -> bool:
+    """Whether any filter leaves sessions out."""
+    names = ("kore_containment_types", *_FIELDS.values())
+    return any(is_given(config, name) for name in names)
+
+
+def is_wanted(config: Config, record: Mapping[str, Any]) -> bool:
+    """Whether a session matches the filters that it may come to match or leave.
+
+    A list of open sessions holds all types, and one by ids knows no filters.
+    """
+    types = wanted_types(config)
+    session_type = config.get("kore_session_type")
+    return (not types or record["containment_type"] in {None, *types}) and (
+        not session_type or record["session_type"] in {None, session_type}
+    )
+
+
+def is_open(record: Mapping[str, Any]) -> bool:
+    """Whether a session goes on; servers before 10.1.3 have no status."""
+    status = record["session_status"]
+    return bool(status == "active" or (status is None and record["end_time"] is None))

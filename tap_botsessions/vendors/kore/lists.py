@@ -1,0 +1,213 @@
+"""Lists of Kore.ai's: records of bots by their time, skipped and limited.
+
+Source: Kore.ai XO Platform documentation, the page Sessions History API; the pages of
+its other lists have the same form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from typing_extensions import override
+
+from tap_botsessions.engine.errors import RecordError
+from tap_botsessions.engine.pages import Fetch, Page
+from tap_botsessions.engine.reader import check_in_window
+from tap_botsessions.engine.records import (
+    Columns,
+    Row,
+    integer,
+    require,
+    sequence,
+    shape_all,
+)
+from tap_botsessions.engine.stream import ListStream
+from tap_botsessions.engine.transport import Request
+from tap_botsessions.engine.windows import parse_instant, to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.pages import Errors
+    from tap_botsessions.engine.windows import Window
+    from tap_botsessions.vendors.kore.account import Account
+
+
+class KoreListStream(ListStream):
+    """A stream of Kore.ai's: one list, of each bot or of a whole account.
+
+    Attributes:
+        paths: The path by the value of `kore_api`; `{}` stands for the bot.
+        records_field: The field of an answer that holds the records.
+        identity: The column that identifies a record of a bot.
+        columns: The columns by the fields of a record.
+    """
+
+    vendor = "Kore.ai"
+    bot_key = "bot_id"
+    page_size_setting = "kore_page_size"
+    margin = timedelta(milliseconds=1)
+    paths: ClassVar[Mapping[str, str]]
+    records_field: ClassVar[str]
+    identity: ClassVar[str]
+    columns: ClassVar[Columns]
+
+    def __init__(self, options: Options, account: Account) -> None:
+        """Prepare to read the bots that are configured, of a host."""
+        super().__init__(options, account.transport, list(account.tokens))
+        self.account = account
+
+    @override
+    def budget(self, bot: str) -> Budget:
+        return self.account.budgets[bot]
+
+    @property
+    @override
+    def is_shared(self) -> bool:
+        return bool(self.config["kore_api"] == "account")
+
+    @override
+    def group_bots(self, ranges: Mapping[str, Sequence[Window]]) -> list[list[str]]:
+        if not self.is_shared:
+            return super().group_bots(ranges)
+        groups: dict[object, list[str]] = {}
+        for bot, those in ranges.items():
+            groups.setdefault((self.account.tokens[bot], *those), []).append(bot)
+        return list(groups.values())
+
+    @override
+    def to_bookmark(self, instant: datetime) -> str:
+        return to_rfc3339(instant)
+
+    def filters(self) -> Mapping[str, Any]:
+        """What the body of a request holds beside its range and its page."""
+        return {}
+
+    def fetch(
+        self,
+        bots: Sequence[str],
+        body: Mapping[str, Any],
+        parse: Callable[[Any], Page],
+        params: Mapping[str, str],
+    ) -> Fetch:
+        """A request for records of bots, by the credentials of the first."""
+        bot, *_ = bots
+        path = self.paths[self.config["kore_api"]].format(quote(bot, safe=""))
+        request = Request("POST", path, self.account.tokens[bot], params, body)
+        send = partial(self.transport.send, request, parse)
+        return Fetch(send, self.budget(bot), self.label(*bots))
+
+    def rows(
+        self, bots: Sequence[str], raws: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[Row], Errors]:
+        """The rows that records of bots make, those of other bots left out.
+
+        Returns:
+            The rows, and the bots of which a record can't be used.
+
+        Raises:
+            RecordError: A record can't be used, of the only bot that is asked for.
+        """
+        if self.is_shared:
+            raws = [raw for raw in raws if raw["botId"] in bots]
+        rows: list[Row] = []
+        errors: dict[str, RecordError] = {}
+        for record in self.personal.protect(shape_all(raws, self.columns)):
+            bot = record["bot_id"] if self.is_shared else bots[0]
+            try:
+                rows.append(self._row(bot, record))
+            except RecordError as error:
+                if len(bots) == 1:
+                    raise
+                errors.setdefault(bot, error)
+        return rows, errors
+
+    def _row(self, bot: str, record: dict[str, Any]) -> Row:
+        identity, time = record[self.identity], record[self.replication_key]
+        if identity is None or time is None:
+            fields = {column: field for field, (column, _) in self.columns.items()}
+            names = (self.identity, self.replication_key)
+            require(record, self.name, **{name: fields[name] for name in names})
+        record["bot_id"] = bot
+        return Row((identity, bot), parse_instant(time), record, bot)
+
+
+@dataclass(frozen=True)
+class KoreList:
+    """The records of bots in one window; a position is how many are skipped.
+
+    Attributes:
+        stream: The stream.
+        bots: The bots.
+        window: The window.
+        params: The query, if any.
+        keeps: Whether a row is of interest; all are if it is not given.
+        first: The position of the first page.
+    """
+
+    stream: KoreListStream
+    bots: Sequence[str]
+    window: Window
+    params: Mapping[str, str] = field(default_factory=dict)
+    keeps: Callable[[Row], bool] | None = None
+    first: int = 0
+
+    def fetch(self, position: int) -> Fetch:
+        """The request for the page at a position."""
+        return self._fetch(position, self.stream.page_size)
+
+    def fetch_count(self) -> Fetch:
+        """A request for how many records there are, and for one of them."""
+        return self._fetch(self.first, 1)
+
+    def remaining(self, first: Page) -> range:
+        """The positions of the other pages, if all are as large as the first."""
+        return range(first.received, first.total, max(first.received, 1))
+
+    def _fetch(self, position: int, size: int) -> Fetch:
+        body = {
+            "skip": position,
+            "limit": size,
+            **time_range(self.window.start, self.window.end),
+            **self.stream.filters(),
+        }
+        parse = partial(self._page, position)
+        return self.stream.fetch(self.bots, body, parse, self.params)
+
+    def _page(self, position: int, body: Mapping[str, Any]) -> Page:
+        raws = sequence(body[self.stream.records_field])
+        rows, errors = self.stream.rows(self.bots, raws)
+        check_in_window(self.window, rows)
+        if self.keeps:
+            rows = [row for row in rows if self.keeps(row)]
+        return Page(
+            rows,
+            received=len(raws),
+            total=integer(body["total"]),
+            more=bool(body.get("moreAvailable")),
+            next_position=position + len(raws),
+            errors=errors,
+        )
+
+
+def time_range(start: datetime, end: datetime) -> dict[str, str]:
+    """The parameters for what starts between two instants, both included.
+
+    A list may exclude its start or its end: no page says. What it sends beside what is
+    asked for is left out.
+    """
+    return {
+        "dateFrom": _milliseconds(start - timedelta(milliseconds=1)),
+        "dateTo": _milliseconds(end + timedelta(microseconds=999)),
+    }
+
+
+def _milliseconds(instant: datetime) -> str:
+    return f"{instant.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -1,0 +1,122 @@
+"""The Airbyte source in this process."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from airbyte_protocol.models import (
+    AirbyteMessage,
+    AirbyteStreamStatus,
+    FailureType,
+)
+
+from tap_botsessions.airbyte.messages import AirbyteWriter
+from tap_botsessions.airbyte.source import SettingsError, Source
+from tap_botsessions.vendors.avaamo.streams import AvaamoMessages
+from tests.conftest import config_for, end_of
+from tests.truth import STREAMS, Keyed, assert_same, expected, key_of
+from tests.unit.test_airbyte import parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator import Simulator, World
+
+
+@pytest.fixture
+def config(simulator: Simulator) -> dict[str, Any]:
+    return config_for(simulator)
+
+
+@pytest.mark.parametrize("name", [["kore_sessions"], {}, 3, None, "\ud83d"])
+def test_a_stream_that_has_no_name_is_told_as_an_error(
+    config: dict[str, Any], name: Any
+) -> None:
+    configured = {"streams": [{"stream": {"name": name}, "sync_mode": "full_refresh"}]}
+    with pytest.raises(SettingsError, match="the catalog: is not as the Airbyte proto"):
+        Source(AirbyteWriter(BytesIO())).read(config, configured, [])
+
+
+def test_an_error_of_our_own_is_told_without_secrets_and_stops_one_stream(
+    simulator: Simulator, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = config["avaamo_access_token"]
+
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError(token)
+
+    monkeypatch.setattr(AvaamoMessages, "read", fail)
+    file = BytesIO()
+    configured = {
+        "streams": [
+            {"stream": {"name": name}, "sync_mode": "incremental"} for name in STREAMS
+        ]
+    }
+    assert not Source(AirbyteWriter(file)).read(config, configured, [])
+    told = Told(parsed(file.getvalue().splitlines()), 1)
+    [(stream, kind, _)] = told.errors
+    assert (stream, kind) == ("avaamo_messages", FailureType.system_error)
+    assert token.encode() not in file.getvalue()
+    assert_truth(told, simulator.world, STREAMS[1:])
+
+
+@dataclass
+class Told:
+    """What a command told: its messages by the protocol's models, and its end."""
+
+    messages: list[AirbyteMessage]
+    code: int
+
+    @property
+    def records(self) -> dict[str, Keyed]:
+        """The records by stream and key."""
+        found: dict[str, Keyed] = defaultdict(dict)
+        for message in self.messages:
+            if message.record:
+                name, data = message.record.stream, message.record.data
+                found[name][key_of(name, data)] = data
+        return found
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """The last state of each stream, as a platform hands them in again."""
+        last = {
+            message.state.stream.stream_descriptor.name: message.state
+            for message in self.messages
+            if message.state and message.state.stream
+        }
+        return [json.loads(each.model_dump_json()) for each in last.values()]
+
+    def statuses(self, stream: str) -> list[AirbyteStreamStatus]:
+        """What was told of how a stream fared."""
+        return [
+            message.trace.stream_status.status
+            for message in self.messages
+            if message.trace
+            and message.trace.stream_status
+            and message.trace.stream_status.stream_descriptor.name == stream
+        ]
+
+    @property
+    def errors(self) -> list[tuple[str | None, FailureType | None, str]]:
+        """The errors, each with its stream."""
+        return [
+            (
+                error.stream_descriptor.name if error.stream_descriptor else None,
+                error.failure_type,
+                error.message,
+            )
+            for message in self.messages
+            if message.trace and (error := message.trace.error)
+        ]
+
+
+def assert_truth(told: Told, world: World, streams: Sequence[Any] = STREAMS) -> None:
+    for name in streams:
+        truth = expected(world, name, world.start, end_of(world))
+        assert_same(told.records[name], truth)

@@ -1,0 +1,202 @@
+"""What is retried, what is final, and what an error may tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import jwt
+import pytest
+import requests
+import requests_mock
+
+from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.options import Options
+from tap_botsessions.engine.transport import ErrorFormat, Request, Transport
+from tap_botsessions.vendors.avaamo.account import ERRORS as AVAAMO
+from tap_botsessions.vendors.avaamo.account import AccessToken
+from tap_botsessions.vendors.kore.account import ERRORS as KORE
+from tap_botsessions.vendors.kore.account import SignedToken
+
+TOKEN = "0123456789-very-secret"  # noqa: S105 -- made up
+
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+ASK = Request("GET", "/x.json", AccessToken(TOKEN))
+
+
+def transport(errors: ErrorFormat = AVAAMO) -> Transport:
+    options = Options({"request_timeout_seconds": 60}, START, (TOKEN,))
+    return Transport("https://c0.example", options, errors)
+
+
+def send(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> Any:
+    """Ask a vendor that gives this answer."""
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://c0.example/x.json", [answer])
+        return transport(errors).send(ASK, lambda body: body["entries"])
+
+
+def refused(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> TransientError:
+    """The error of an answer that may be another one next time."""
+    with pytest.raises(TransientError) as raised:
+        send(answer, errors)
+    return raised.value
+
+
+def test_what_is_expected_is_parsed() -> None:
+    assert send({"json": {"entries": [1]}}) == [1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status_code": 500},
+        {"status_code": 503, "text": "<html>"},
+        {"status_code": 504},
+        {"status_code": 408},
+        {"status_code": 429},
+        {"exc": requests.ConnectTimeout},
+        {"exc": requests.ReadTimeout},
+        {"exc": requests.ConnectionError},
+        {"exc": requests.exceptions.ChunkedEncodingError},
+        {"text": "<html>Log in</html>"},
+        {"text": '{"entries": ['},
+        {"text": ""},
+        {"json": []},
+        {"json": {"entrees": []}},
+    ],
+)
+def test_what_may_be_another_time_may_be_asked_again(answer: dict[str, Any]) -> None:
+    assert str(refused(answer))
+
+
+def test_what_is_nested_too_deeply_for_the_parser_may_be_asked_again() -> None:
+    def parse(_body: object) -> None:
+        raise RecursionError
+
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://c0.example/x.json", json={})
+        with pytest.raises(TransientError):
+            transport().send(ASK, parse)
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 422, 301, 302, 307])
+def test_what_is_refused_is_final(code: int) -> None:
+    answer = {"status_code": code, "headers": {"Location": "https://other.example/"}}
+    with pytest.raises(RequestError, match=str(code)):
+        send(answer)
+
+
+def test_a_status_that_the_vendor_also_gives_to_valid_requests_is_retried() -> None:
+    with pytest.raises(TransientError):
+        send({"status_code": 400}, KORE)
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[x", "\u2028"])
+def test_the_target_of_a_redirect_is_not_even_read(location: str) -> None:
+    with pytest.raises(RequestError, match="a redirect, which is not followed"):
+        send({"status_code": 302, "headers": {"Location": location}})
+
+
+@pytest.mark.parametrize("error", [requests.exceptions.InvalidURL("x"), OSError("y")])
+def test_a_request_that_cannot_be_made_is_final(error: OSError) -> None:
+    with pytest.raises(RequestError, match="the connection failed"):
+        send({"exc": error})
+
+
+def test_a_certificate_that_does_not_verify_is_final() -> None:
+    why = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+    with pytest.raises(RequestError, match="ca_bundle"):
+        send({"exc": requests.exceptions.SSLError(why)})
+
+
+def test_retry_after_is_told_in_seconds_and_as_a_date() -> None:
+    error = refused({"status_code": 429, "headers": {"Retry-After": "7"}})
+    assert (error.wait, error.limit) == (7, "minute")
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    wait = refused({"status_code": 429, "headers": {"Retry-After": date}}).wait
+    assert wait is not None
+    assert 80 < wait <= 90
+    error = refused({"status_code": 503, "headers": {"Retry-After": "3"}})
+    assert (error.wait, error.limit) == (3, None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "-5", "nan", "Wed, 99 Oct", f"Thu, 01 Jan 2026 00:00:00 +{'9' * 20}"],
+)
+def test_a_retry_after_that_is_none_is_as_good_as_missing(value: str) -> None:
+    error = refused({"status_code": 429, "headers": {"Retry-After": value}})
+    assert (error.wait, error.limit) == (None, "minute")
+
+
+def test_a_limit_of_the_hour_is_known_by_the_vendors_words() -> None:
+    said = "You've exceeded the hourly rate limit. Please wait for sometime."
+    body = {"errors": [{"msg": said, "code": 429}]}
+    assert refused({"status_code": 429, "json": body}, KORE).limit == "hour"
+    assert refused({"status_code": 429, "json": body}, AVAAMO).limit == "minute"
+
+
+def test_an_error_tells_the_vendors_words_but_nothing_secret_or_personal() -> None:
+    said = f"No access for jane.doe@example.com with {TOKEN} or {'ab12' * 10}\r\nX: y"
+    with pytest.raises(RequestError, match="No access for") as final:
+        send({"status_code": 403, "json": {"error": said}})
+    assert "check the user's permission" in str(final.value)
+    body = {"errors": [{"msg": said, "code": 1}]}
+    for error in (final.value, refused({"status_code": 500, "json": body}, KORE)):
+        assert TOKEN not in str(error)
+        assert "jane" not in str(error)
+        assert "ab12ab12" not in str(error)
+        assert "\n" not in str(error)
+
+
+def test_a_body_of_an_error_is_never_echoed() -> None:
+    error = refused({"status_code": 500, "text": "Traceback: user Jane wrote 'hello'"})
+    assert str(error) == "answered 500"
+
+
+def test_the_environment_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/hosts")
+    asked = transport()
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://c0.example/x.json", json={})
+        for _ in range(3):
+            asked.send(ASK, lambda body: body)
+            monkeypatch.delenv("HTTPS_PROXY", raising=False)
+        for request in mocker.request_history:
+            assert request.proxies["https"] == "http://proxy.example:3128"
+            assert request.verify == "/etc/hosts"
+
+
+def test_a_signed_token_is_one_that_a_strict_server_takes() -> None:
+    secret = "s" * 64
+    sign = SignedToken("cs-1", secret, "HS512")
+    tokens = [
+        sign(requests.Request("POST", "https://x.example").prepare()).headers["auth"]
+        for _ in range(2)
+    ]
+    claims = [
+        jwt.decode(
+            token,
+            secret,
+            ["HS512"],
+            options={"require": ["appId", "exp", "iat", "jti", "sub"]},
+        )
+        for token in tokens
+    ]
+    assert claims[0]["appId"] == "cs-1"
+    assert claims[0]["jti"] != claims[1]["jti"]
+    assert 60 < claims[0]["exp"] - claims[0]["iat"] <= 600
+
+
+def test_a_date_to_wait_for_is_one_of_the_servers_clock() -> None:
+    now = datetime.now(UTC) + timedelta(days=400)
+    headers = {
+        "Date": format_datetime(now, usegmt=True),
+        "Retry-After": format_datetime(now + timedelta(seconds=7), usegmt=True),
+    }
+    assert refused({"status_code": 503, "headers": headers}).wait == 7
