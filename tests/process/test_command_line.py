@@ -16,6 +16,7 @@ from tap_botsessions.config.settings import (
     SCHEMA,
 )
 from tests.conftest import config_for
+from tests.truth import STREAMS
 from tests.unit.test_environment import texts_of, variables
 from tests.unit.test_settings import (
     AVAAMO,
@@ -384,7 +385,7 @@ def test_a_connection_test_of_the_schemas_makes_no_request(tap: CommandLine) -> 
     assert run.returncode == 0
     assert [json.loads(line)["type"] for line in run.stdout.splitlines()] == [
         "SCHEMA"
-    ] * 5
+    ] * len([*STREAMS, "sync_windows"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from math import sqrt
+from statistics import pstdev
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,6 +152,18 @@ def test_a_sync_goes_on_from_its_state_as_planned(types: list[str]) -> None:
 # Where they are too many for that.
 
 
+def noise(world: World, stream: str, bot: str) -> float:
+    """How far off an extrapolation may be in rows, as days have more or fewer.
+
+    It is nothing for streams that have the same number each day.
+    """
+    if stream not in LISTS:
+        return 0
+    days = [world.start + n * DAY for n in range(world.days)]
+    counts = [world.count(stream, bot, day, day + DAY) for day in days]
+    return 2 * pstdev(counts) * sqrt(len(days))
+
+
 @pytest.mark.parametrize("volume", [2, 40])
 def test_a_long_range_is_extrapolated(volume: float) -> None:
     world = World(sessions_per_day=volume, days=64, agents=("201",), bots=(BOT,))
@@ -160,8 +174,11 @@ def test_a_long_range_is_extrapolated(volume: float) -> None:
     assert figures(found).keys() == truth.keys()
     for bot, (windows, rows, requests) in figures(found).items():
         assert windows == truth[bot][0]
-        assert rows == pytest.approx(truth[bot][1], rel=0.05)
-        assert requests == pytest.approx(truth[bot][2], rel=0.05)
+        off = noise(world, *bot)
+        assert abs(rows - truth[bot][1]) <= 0.05 * truth[bot][1] + off
+        # With more rows or fewer, a window may take a page more or less.
+        pages = windows if off else 0
+        assert abs(requests - truth[bot][2]) <= 0.05 * truth[bot][2] + pages
 
 
 def test_windows_that_are_narrowed_are_foreseen() -> None:
