@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,7 @@ class SingerStream(Stream):
         reading = self.read(context)
         with (
             discreet_urllib3(),
+            _closing(reading),
             self._run.flushing(),
             self.progress.reading(),
             self.summaries.logging(),
@@ -106,7 +108,7 @@ class SingerStream(Stream):
             except (MapError, RecordError) as error:
                 self._mark_failed(self.name, error, self.source.bots)
 
-    def read(self, context: Context | None) -> Iterator[Sequence[Record]]:
+    def read(self, context: Context | None) -> Generator[Sequence[Record], None, None]:
         """Read all bots, or one, and checkpoint after each window.
 
         Args:
@@ -241,3 +243,20 @@ class SingerStream(Stream):
         """Take the selection from a catalog; the replication key is not its to say."""
         super().apply_catalog(catalog)
         self.replication_key = self.source.replication_key
+
+
+@contextmanager
+def _closing(
+    reading: Generator[Sequence[Record], None, None],
+) -> Iterator[None]:
+    """Close a reading if the block fails, in the thread that it runs in.
+
+    But wait for none of its requests if what is read can't be written.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except BaseException:
+        reading.close()
+        raise

@@ -170,7 +170,7 @@ def test_a_failure_is_told_and_the_exit_code_says_so(
     assert told.returncode == 1
     text = " ".join(told.stdout.split())
     assert "✗ Kore.ai, all of it: answered 401" in text
-    assert "without the 2 of 8 that can't be counted." in text
+    assert f"without the 2 of {2 * len(STREAMS)} that can't be counted." in text
     told = run(tmp_path, config, "--format=json")
     assert told.returncode == 1
     found = json.loads(told.stdout)
