@@ -249,14 +249,14 @@ class SingerStream(Stream):
 def _closing(
     reading: Generator[Sequence[Record], None, None],
 ) -> Iterator[None]:
-    """Close a reading if the block fails, in the thread that it runs in.
+    """End a reading with the block, in the thread that it runs in.
 
-    But wait for none of its requests if what is read can't be written.
+    If the block fails the reading learns why: it waits for none of its requests if what
+    is read can't be written.
     """
     try:
         yield
-    except OSError:
+    except BaseException as error:
+        reading.throw(error)
         raise
-    except BaseException:
-        reading.close()
-        raise
+    reading.close()
