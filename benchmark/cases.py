@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmark.programs import Runner
 
 WORKERS = 8
-"""The tap's requests in flight unless it is told otherwise."""
+"""The tap's requests in flight unless it is set otherwise."""
 
 _WIDEST = 6
 """Days of the tap's widest window."""

@@ -76,9 +76,9 @@ def run(
                 process.wait()
     wall = time.monotonic() - begin
     if process.returncode:
-        told = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        last = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         first = f"{command[0]} ended with exit code {process.returncode}"
-        raise ProgramError("\n".join([first, *told]))
+        raise ProgramError("\n".join([first, *last]))
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
 
 

@@ -148,7 +148,7 @@ def _messages_alone(tap: Path, config: Path) -> dict[str, object]:
 
 
 def _count(found: bytes) -> int:
-    """How many records a line tells of: itself, or the number that it is."""
+    """How many records a line stands for: itself, or the number that it is."""
     return int(found) if found.isdigit() else 1
 
 

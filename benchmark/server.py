@@ -3,7 +3,7 @@
 The base URL's path says what it serves, in numbers: how many messages each agent has,
 milliseconds until an answer, and requests in any minute, with 0 for no limit.
 
-GET /requests tells how many requests were answered by status, and forgets them.
+GET /requests returns how many requests were answered by status, and forgets them.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _page(messages: int, query: str) -> bytes:
 
 
 async def serve() -> None:
-    """Serve on a free port, told in a line, until this process is ended."""
+    """Serve on a free port, which is printed, until this process is ended."""
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     sys.stdout.write(f"http://{host}:{port}\n")

@@ -51,7 +51,7 @@ class Served:
         return self.messages * self.agents
 
     def answered(self) -> dict[str, int]:
-        """How many requests were answered since this was last asked, by status."""
+        """How many requests were answered since the last call, by status."""
         with urlopen(f"{self.root}/requests") as answer:  # noqa: S310 -- on this machine
             counts: dict[str, int] = json.load(answer)
         return counts

@@ -211,8 +211,8 @@ def free_port() -> int:
 def is_ready(server: subprocess.Popen[bytes], directory: Path, port: int) -> bool:
     """Wait until the server answers, ends or has had its time.
 
-    It is asked on the socket in its directory, which opens after the port does and is
-    its own: another server may answer on the port.
+    The socket in its directory opens after the port does and is its own, so that is
+    where to connect: another server may answer on the port.
     """
     dsn = Server(port, host=str(directory)).dsn
     deadline = time.monotonic() + SECONDS_PER_ATTEMPT

@@ -45,13 +45,13 @@ HTTP, the database server, and two programs joined by a pipe, which run twice:
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
+def step(label: str) -> Iterator[None]:
     """Show that something is going on, and in the end how long it took."""
     begin = time.monotonic()
-    with console.status(what):
+    with console.status(label):
         yield
     seconds = time.monotonic() - begin
-    console.print(f"[green]✓[/] {what:<70}[dim]{seconds:6.1f} s")
+    console.print(f"[green]✓[/] {label:<70}[dim]{seconds:6.1f} s")
 
 
 def moment(instant: datetime) -> str:

@@ -186,7 +186,7 @@ class Rule:
     fired: int = field(default=0, init=False)
 
     def fires(self, call: Call) -> bool:
-        """Count a request and tell whether the effect befalls it."""
+        """Count a request and return whether the effect befalls it."""
         if not self._concerns(call):
             return False
         self.seen += 1

@@ -1,7 +1,7 @@
 """The streams of both vendors, a row each: all that repeats them derives from here.
 
 A tap must emit of each vendor's record what `expected` makes of it. That is worked out
-apart from the tap's own code, and so can tell that code wrong.
+apart from the tap's own code, so that it can show that code to be wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What holds of all that the tap writes and tells, whatever it was given."""
+"""What holds of all that the tap writes and logs, whatever it was given."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def assert_sound(messages: Messages) -> None:
 
 
 def assert_discreet(lines: Iterable[str]) -> None:
-    """What is told fits a line, and holds nothing secret or personal."""
+    """What is logged fits a line, and holds nothing secret or personal."""
     for line in lines:
         assert line.isprintable()
         assert len(line) < 1_000

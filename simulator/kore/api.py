@@ -72,8 +72,8 @@ def _authorized_bots(call: Call, world: World) -> tuple[str, ...]:
     except jwt.DecodeError:
         raise _refusal(401, "Invalid JWT token", 4002) from None
     client_id = claims.get("appId", claims.get("iss"))
-    asked = world.bots if call.bot is None else (call.bot,)
-    apps = {bot: world.apps.get(bot, world.app) for bot in asked if bot in world.bots}
+    wanted = world.bots if call.bot is None else (call.bot,)
+    apps = {bot: world.apps.get(bot, world.app) for bot in wanted if bot in world.bots}
     bots = tuple(bot for bot, app in apps.items() if app.client_id == client_id)
     if not bots or not _is_signed(token, apps[bots[0]]):
         raise invalid

@@ -13,11 +13,11 @@ from tests.chaos.trial import run_seed
 
 
 def main() -> None:
-    """Try seeds, tell of those that fail, and sum up; exit with 1 if any does."""
+    """Try seeds, report those that fail, and sum up; exit with 1 if any does."""
     arguments = _parse()
     if arguments.seed is not None:
         report = run_seed(arguments.seed)
-        sys.stdout.write(f"{report.told(arguments.lines)}\n")
+        sys.stdout.write(f"{report.text(arguments.lines)}\n")
         sys.exit(bool(report.wrong))
     began, failed = time.monotonic(), 0
     counts: Counter[str] = Counter()
@@ -27,21 +27,21 @@ def main() -> None:
         counts += report.counts
         if report.wrong:
             failed += 1
-            sys.stdout.write(f"{report.told()}\n\n")
+            sys.stdout.write(f"{report.text()}\n\n")
         if done % 100 == 0:
             sys.stdout.write(f"{done} seeds, {failed} failed\n")
         sys.stdout.flush()
     seconds = time.monotonic() - began
     table = "\n".join(f"{counts[name]:>10,}  {name}" for name in sorted(counts))
-    told = f"{len(seeds)} seeds, {failed} failed, in {seconds:.0f} s"
-    sys.stdout.write(f"{table}\n{told}\n")
+    summary = f"{len(seeds)} seeds, {failed} failed, in {seconds:.0f} s"
+    sys.stdout.write(f"{table}\n{summary}\n")
     sys.exit(bool(failed))
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, help="replay this one, and tell what happened")
+    add("--seed", type=int, help="replay this one, and list what happened")
     add("--lines", type=int, default=200, help="of what happened, with --seed")
     add("--seeds", type=int, default=2000, help="how many to try")
     add("--first", type=int, default=0, help="the first of them")

@@ -1,4 +1,4 @@
-"""The rules: what a run writes is held against what the vendors had."""
+"""The rules: what a run writes is compared with what the vendors had."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Checker:
         secrets: What must not be in anything that is written.
         kept: What the targets have, by stream and key.
         vouched: The keys of what came before a state.
-        untold: The keys of what was kept, and the next run is told nothing of: it came
-            after the last state, or before one that was forgotten.
+        uncommitted: The keys of what was kept, and the next run's state does not vouch
+            for: it came after the last state, or before one that was forgotten.
         commits: What targets have committed.
         counts: What came to pass, for the report.
     """
@@ -50,7 +50,7 @@ class Checker:
     secrets: Sequence[str]
     kept: Truth = field(default_factory=lambda: defaultdict(dict))
     vouched: set[Key] = field(default_factory=set)
-    untold: set[Key] = field(default_factory=set)
+    uncommitted: set[Key] = field(default_factory=set)
     commits: list[Commit] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -62,10 +62,10 @@ class Checker:
     def forget(self, number: int) -> None:
         """Go back by so many states: they were lost on their way, the records not."""
         for _ in range(min(number, len(self.commits))):
-            self.untold |= {key for key, _ in keyed(self.commits.pop().records)}
+            self.uncommitted |= {key for key, _ in keyed(self.commits.pop().records)}
 
     def judge(self, run: Run) -> Iterator[str]:
-        """Judge a run, and put down what a target keeps of it."""
+        """Judge a run, and record what a target keeps of it."""
         owed = Owed(self.plan, run)
         failed = set(_FAILED.findall(run.log))
         self.counts["bots failed"] += len(failed)
@@ -87,18 +87,18 @@ class Checker:
         log = run.log.encode()
         for secret in self.secrets:
             if secret.encode() in run.output + log:
-                yield f"it tells the secret {secret!r}"
+                yield f"it shows the secret {secret!r}"
         if _JWT.search(run.output + log):
-            yield "it tells a token"
-        told = log + b"\n".join(run.read.others)
+            yield "it shows a token"
+        shown = log + b"\n".join(run.read.others)
         messages = run.before.get("avaamo_messages", {}).values()
         for text in {message["content"] for message in messages}:
             forms = (
                 text,
                 *(json.dumps(text, ensure_ascii=x)[1:-1] for x in (True, False)),
             )
-            if len(text) >= _LONG and any(form.encode() in told for form in forms):
-                yield f"it tells the message {text!r}"
+            if len(text) >= _LONG and any(form.encode() in shown for form in forms):
+                yield f"it shows the message {text!r}"
 
     def _is_genuine(self, run: Run) -> Iterator[str]:
         """Every record is one that the vendor sent in this run, and was asked for."""
@@ -128,7 +128,7 @@ class Checker:
             if not is_due and not (
                 stream == "kore_sessions"
                 and self.plan.follows
-                and (key in self.untold or record != self.kept[stream][name])
+                and (key in self.uncommitted or record != self.kept[stream][name])
             ):
                 yield f"{key} came again, without need"
 
@@ -151,7 +151,7 @@ class Checker:
         self._keep(records)
         came = {key for key, _ in records}
         self.vouched |= came
-        self.untold -= came
+        self.uncommitted -= came
         before = bookmarks(self.plan, self.state)
         after = bookmarks(self.plan, commit.state)
         self.commits.append(commit)
@@ -175,7 +175,7 @@ class Checker:
         if ending is None or ending.keeps_tail:
             tail = keyed(run.read.tail)
             self._keep(tail)
-            self.untold |= {key for key, _ in tail}
+            self.uncommitted |= {key for key, _ in tail}
         else:
             self.counts["records lost by targets"] += len(run.read.tail)
 

@@ -40,8 +40,8 @@ def draw(seed: int) -> Plan:
 def _world(
     random: Random, days: int, settings: dict[str, Any], *, may_be_equal: bool
 ) -> dict[str, Any]:
-    # Equal records can't be told from one that came on two pages, unless a page holds
-    # all of a second.
+    # Equal records can't be distinguished from one that came on two pages, unless a
+    # page holds all of a second.
     equal = random.choice((0.0, 0.2)) if may_be_equal else 0.0
     bots = [f"st-0000000{n}-aaaa-5000-8000-00000000000{n}" for n in range(1, 4)]
     agents = ["201", "202", "203"]

@@ -89,7 +89,7 @@ class Pipe:
 
 
 def run_here(vendors: Vendors, start: Start) -> None:
-    """Run the tap, and put down what comes of it."""
+    """Run the tap, and record what comes of it."""
     run, ending = vendors.run, vendors.run.step.weather.ending
     pipe, log = Pipe(ending), io.StringIO()
     if ending and not ending.by_bytes:

@@ -30,12 +30,12 @@ class Page(NamedTuple):
     """A page of a list that was sent whole.
 
     Attributes:
-        asked: The window that was asked for.
+        window: The window that was requested.
         total: How many records the list was said to have.
         records: Its records, each with its key.
     """
 
-    asked: Window
+    window: Window
     total: int
     records: list[tuple[Key, Record]]
 
@@ -55,12 +55,12 @@ class Run:
         kinds_after: Likewise, at its end.
         served: Every record that was sent, in each form that it had.
         pages: The pages of lists that were sent whole.
-        asked: Requests that were answered, by stream and bot; the bot is empty where
+        requests: Requests that were answered, by stream and bot; the bot is empty where
             none was named.
         gone: What left its list meanwhile.
         output: What was written.
         read: What the target read of that.
-        log: What was told.
+        log: What was logged.
         code: How the process ended, as its parent sees it.
         is_broken: Whether the pipe into the target broke.
         counts: How many requests came, and how many of them each fault befell.
@@ -77,7 +77,7 @@ class Run:
     kinds_after: Kinds = field(default_factory=dict)
     served: dict[Key, list[Record]] = field(default_factory=lambda: defaultdict(list))
     pages: list[Page] = field(default_factory=list)
-    asked: Counter[Bot] = field(default_factory=Counter)
+    requests: Counter[Bot] = field(default_factory=Counter)
     gone: set[Key] = field(default_factory=set)
     output: bytes = b""
     read: Read = field(default_factory=Read)
@@ -97,8 +97,8 @@ class Run:
         """The records that the target read, each with its key, as they came."""
         return keyed(self.read.records)
 
-    def tell(self, event: str) -> None:
-        """Put down what happened."""
+    def note(self, event: str) -> None:
+        """Record what happened."""
         self.events.append(f"run {self.number}: {event}")
 
 

@@ -31,7 +31,7 @@ EndingKind = Literal["SIGTERM", "SIGINT", "SIGKILL", "pipe"]
 _JWT = "eyJhbGciOiJIUzI1NiJ9.eyJhcHBJZCI6ImNzLXNpbXVsYXRlZCJ9.c2lnbmF0dXJlLW9mLWl0"
 _SECRETS = f"{World.avaamo_token} {World.app.client_secret} {_JWT}"
 _TOLD = {"error": f"no, {_SECRETS}", "content": "Where is my order?"}
-"""A vendor that tells in an error all that a log must not hold."""
+"""A vendor that puts into an error all that a log must not hold."""
 
 _HOUR = {"errors": [{"msg": "You've exceeded the hourly rate limit.", "code": 429}]}
 

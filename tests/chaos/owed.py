@@ -100,14 +100,14 @@ class Owed:
 
     def _gone(self, page: Page) -> Iterator[Key]:
         for key, record in page.records:
-            start = max(page.asked.start + _NEAR, self.start(bot_of_key(key)))
-            end = min(page.asked.end - _NEAR, self.run.end)
+            start = max(page.window.start + _NEAR, self.start(bot_of_key(key)))
+            end = min(page.window.end - _NEAR, self.run.end)
             if key in self.run.gone and start <= time_of(key[0], record) < end:
                 yield key
 
     def must_fail(self, bot: Bot) -> bool:
         """Whether every request for a bot was refused for good."""
-        return bool(self.run.asked[bot]) and any(
+        return bool(self.run.requests[bot]) and any(
             fault.is_certain and fault.concerns(*bot)
             for fault in self.run.step.weather.faults
         )

@@ -69,7 +69,7 @@ class Plan:
         vendors: Those that are read.
         is_real: Whether the tap is a process of its own, and so is what it writes to.
         in_batches: Whether records come in files.
-        is_verbose: Whether the log has all that there is to tell.
+        is_verbose: Whether the log is as detailed as can be.
         steps: The runs; nothing goes wrong in the last one.
     """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run_process(vendors: Vendors, start: Start, folder: Path) -> None:
-    """Run the tap until it ends or is ended, and put down what comes of it."""
+    """Run the tap until it ends or is ended, and record what comes of it."""
     run, ending = vendors.run, vendors.run.step.weather.ending
     taker = [_program("cat")]
     if ending and ending.by_bytes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_tap(vendors: Vendors, folder: Path) -> None:
-    """Run the tap as a plan has it; what comes of it is put down in the run."""
+    """Run the tap as a plan has it; what comes of it is recorded in the run."""
     plan, step = vendors.plan, vendors.run.step
     config, state = folder / "config.json", folder / "state.json"
     config.write_text(json.dumps(_config(vendors, folder)))

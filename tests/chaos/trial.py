@@ -41,7 +41,7 @@ class Report:
     events: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def told(self, lines: int = 40) -> str:
+    def text(self, lines: int = 40) -> str:
         """The line that replays it, what is wrong, and what happened last."""
         wrong = [f"  wrong: {line}" for line in self.wrong[:10]]
         events = [f"  {line}" for line in self.events[-lines:]]
@@ -53,7 +53,7 @@ def run_seed(seed: int) -> Report:
     plan, report, runs = draw(seed), Report(seed), list[Run]()
     world = World(**plan.world)
     with (
-        # The simulator tells of clients that are gone, on whatever is the error output.
+        # The simulator logs clients that are gone to whatever is the error output.
         patch.object(logging.getLogger("aiohttp.server"), "disabled", new=True),
         TemporaryDirectory() as folder,
         Simulator(world, options=Assumptions(**plan.options)) as simulator,
@@ -75,7 +75,7 @@ def run_seed(seed: int) -> Report:
                 vendors.shown(runs[-1].end),
                 vendors.kinds(),
                 gone=set[Key]().union(*(run.gone for run in runs)),
-                untold=checker.untold,
+                uncommitted=checker.uncommitted,
                 furthest=max(run.end for run in runs),
             )
             report.wrong += verdict.judge(checker.kept)

@@ -35,7 +35,7 @@ Kinds = dict[tuple[str, ...], tuple[str, str]]
 
 
 def kinds(plan: Plan, world: World) -> Kinds:
-    """The kinds of all sessions as they are now, whether a record tells them or not."""
+    """The kinds of all sessions as they are now, whether a record has them or not."""
     version, world.kore_version = world.kore_version, "v10"
     end = datetime.fromtimestamp(world.now, UTC) + timedelta(seconds=1)
     sessions: Kinds = {

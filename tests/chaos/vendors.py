@@ -49,7 +49,7 @@ class Vendors:
         self.run = Run(
             number, step, state, now, end, self.shown(max(now, end)), self.kinds()
         )
-        self.run.tell(f"begins at {now:%F %T.%f}, to read up to {end:%F %T.%f}")
+        self.run.note(f"begins at {now:%F %T.%f}, to read up to {end:%F %T.%f}")
         self._changes = list(step.weather.changes)
         self._rules = [(fault.kind, fault.rule()) for fault in step.weather.faults]
         self.simulator.faults.rules[:] = [rule for _, rule in self._rules]
@@ -59,14 +59,14 @@ class Vendors:
         return self.run
 
     def over(self) -> None:
-        """Put down what there is to see at the end of the run."""
+        """Record what there is to see at the end of the run."""
         self.simulator.watch = lambda *_: None
         self.simulator.faults.rules.clear()
         self.run.counts["requests"] = len(self.simulator.requests)
         for kind, rule in self._rules:
             self.run.counts[f"fault: {kind}"] += rule.fired
         self.run.kinds_after = self.kinds()
-        self.run.tell(f"ends with {self.run.code}")
+        self.run.note(f"ends with {self.run.code}")
 
     def at_request(self, number: int, act: Callable[[], object]) -> None:
         """Have something done before a request of the run is answered, from 1."""
@@ -81,11 +81,11 @@ class Vendors:
         return kinds(self.plan, self.simulator.world)
 
     def watch(self, call: Call, reply: Reply) -> None:
-        """Put down what is sent, and have happen what is due then."""
+        """Record what is sent, and have happen what is due then."""
         try:
             is_midway = self._served(call, reply)
             for change in list(self._changes):
-                is_due = self.run.asked.total() >= change.after
+                is_due = self.run.requests.total() >= change.after
                 if is_due and (is_midway or not change.is_midway):
                     self._changes.remove(change)
                     self._happen(change)
@@ -93,19 +93,19 @@ class Vendors:
             self.run.log += traceback.format_exc()
 
     def _served(self, call: Call, reply: Reply) -> bool:
-        """Put down what is sent, and tell whether it is a part of a list."""
+        """Record what is sent, and return whether it is a part of a list."""
         run, stream = self.run, served_by(call.vendor, call.endpoint).name
-        run.asked[stream, call.bot or ""] += 1
+        run.requests[stream, call.bot or ""] += 1
         records = keyed(self._records(stream, call, reply))
         for key, record in records:
             run.served[key].append(record)
-        asked, total = _window(stream, call), _total(reply)
+        window, total = _window(stream, call), _total(reply)
         # A single record is asked for to learn the unit of time, not to be kept.
         is_kept = call.params.get("per_page") != "1"
-        if records and asked and is_kept and reply.is_whole:
-            run.pages.append(Page(asked, total, records))
-        told = f"{len(records)} of {total}{'' if reply.is_whole else ', torn'}"
-        run.tell(f"{stream} {_told(call)}: {reply.status}, {told}")
+        if records and window and is_kept and reply.is_whole:
+            run.pages.append(Page(window, total, records))
+        sent = f"{len(records)} of {total}{'' if reply.is_whole else ', torn'}"
+        run.note(f"{stream} {_described(call)}: {reply.status}, {sent}")
         return reply.is_whole and 0 < len(records) < total
 
     def _records(
@@ -130,7 +130,7 @@ class Vendors:
         if change.kind == "clock":
             hours = random.choice((0.2, 1, 5, 30))
             self.simulator.world.now += hours * 3600
-            self.run.tell(f"{hours} hours pass")
+            self.run.note(f"{hours} hours pass")
         elif change.kind == "late":
             self._add(random, key, record)
         elif key:
@@ -146,7 +146,7 @@ class Vendors:
             return  # it has left before
         [(gone, _)] = keyed([(stream, shaped(self.plan, stream, bot, raw))])
         self.run.gone.add(gone)
-        self.run.tell(f"{gone} leaves its list")
+        self.run.note(f"{gone} leaves its list")
 
     def _add(self, random: Random, key: Key | None, record: Record) -> None:
         """Have a record come late, if possible near one that has just been served."""
@@ -160,7 +160,7 @@ class Vendors:
             bot = random.choice(self.plan.bots[stream])
         at = max(min(at, self.run.now - timedelta(seconds=1)), START)
         self.simulator.world.add_late(stream, bot, at)
-        self.run.tell(f"{stream} {bot} has a late record of {at:%F %T.%f}")
+        self.run.note(f"{stream} {bot} has a late record of {at:%F %T.%f}")
 
 
 def _window(stream: str, call: Call) -> Window | None:
@@ -181,10 +181,10 @@ def _total(reply: Reply) -> int:
     return int(body.get("total_entries") or body.get("total") or 0)
 
 
-def _told(call: Call) -> str:
+def _described(call: Call) -> str:
     """A request in a few words."""
-    asked = call.params | (call.body if call.vendor == "kore" else {})
-    names = asked.keys() - {"per_page", "utc_offset", "to_date", "limit"}
+    query = call.params | (call.body if call.vendor == "kore" else {})
+    names = query.keys() - {"per_page", "utc_offset", "to_date", "limit"}
     return " ".join(
-        [call.bot or "", *(f"{name}={asked[name]}" for name in sorted(names))]
+        [call.bot or "", *(f"{name}={query[name]}" for name in sorted(names))]
     )

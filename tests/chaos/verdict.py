@@ -1,4 +1,4 @@
-"""What targets have kept in the end, held against the truth."""
+"""What targets have kept in the end, compared with the truth."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Verdict:
         truth: What the vendors show.
         kinds: Of what kind each session is.
         gone: What has left its list.
-        untold: What targets kept, and no run was told of.
+        uncommitted: What targets kept, and no state of a later run vouched for.
         furthest: The latest instant up to which a run had to read.
         counts: How many records are what.
     """
@@ -36,12 +36,12 @@ class Verdict:
     truth: Truth
     kinds: Kinds
     gone: set[Key]
-    untold: set[Key]
+    uncommitted: set[Key]
     furthest: datetime
     counts: Counter[str] = field(default_factory=Counter)
 
     def judge(self, kept: Truth) -> Iterator[str]:
-        """Judge what the targets have; what is wrong is told, a line each."""
+        """Judge what the targets have; yield what is wrong, a line each."""
         for stream in self.plan.bots:
             found, owed = kept[stream], self.truth[stream]
             for name in owed.keys() - found.keys():
@@ -84,7 +84,9 @@ class Verdict:
         if key[0] in DAILY:
             return bool(self.gone) or not self.plan.owes_late
         # If it is not followed by its id, it is read again where it is still asked for.
-        has_left = self.plan.filters and (key in self.untold or self.plan.follows_few)
+        has_left = self.plan.filters and (
+            key in self.uncommitted or self.plan.follows_few
+        )
         return key[0] == "kore_sessions" and (has_left or not self._is_followed(record))
 
     def _is_followed(self, session: Record) -> bool:

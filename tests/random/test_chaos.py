@@ -39,7 +39,7 @@ ENOUGH = range(100)
 
 
 def test_no_seed_fails() -> None:
-    failed = [report.told() for report in in_processes(run_seed, SEEDS) if report.wrong]
+    failed = [report.text() for report in in_processes(run_seed, SEEDS) if report.wrong]
     assert not failed, "\n\n".join(failed)
 
 
@@ -192,12 +192,12 @@ def a_line_cut(patch: Patch) -> None:
     patch.setattr(PieceWriter, "flush", cut)
 
 
-@found_by("it tells the secret")
+@found_by("it shows the secret")
 def a_secret_told(patch: Patch) -> None:
     patch.setattr(Transport, "_redacted", lambda _, text: text)
 
 
-@found_by("it tells the message")
+@found_by("it shows the message")
 def a_body_told(patch: Patch) -> None:
     def tell(_: Transport, response: requests.Response) -> str:
         return re.sub(r"simulated\S*|eyJ\S*|[\w./+=-]{24,}", "", response.text)

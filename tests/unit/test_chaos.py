@@ -16,7 +16,7 @@ def test_a_seed_stands_for_one_plan() -> None:
 
 def test_a_seed_that_fails_tells_how_to_replay_it() -> None:
     report = Report(7, ["lost"], [f"event {number}" for number in range(100)])
-    first, *lines = report.told(lines=2).splitlines()
+    first, *lines = report.text(lines=2).splitlines()
     assert first == "uv run -m tests.chaos --seed 7"
     assert lines == ["  wrong: lost", "  event 98", "  event 99"]
 
