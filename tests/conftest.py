@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -135,6 +136,25 @@ def sync(
     tap.sync_all()
     synced.failures = tap.run.failures
     return synced
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run files side by side, one on each core, unless the command line says how."""
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and config.getoption("numprocesses", default=0) is None:
+        config.option.numprocesses = "auto"
+        config.option.dist = "loadfile"
+        config.option.loadscopereorder = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pinned_build() -> Iterator[None]:
+    """Whatever builds the package in a test, it is done by what is pinned."""
+    pins = Path(__file__).parent / "pins" / "build.txt"
+    with pytest.MonkeyPatch.context() as to:
+        to.setenv("UV_BUILD_CONSTRAINT", str(pins))
+        yield
 
 
 @pytest.fixture

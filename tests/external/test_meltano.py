@@ -28,6 +28,7 @@ from simulator import Rule, Simulator, World
 from simulator.faults import hang
 from tests.conftest import Synced, config_for, end_of
 from tests.docs import ROOT
+from tests.pins import FOLDER, REQUIREMENTS
 from tests.pipelines import (
     PATIENCE,
     PIPELINE,
@@ -424,6 +425,14 @@ def test_another_project_takes_the_tap(project: Project, way: str) -> None:
         assert_same(records[stream], truth)
 
 
+PINNED = {
+    "tap-botsessions": REQUIREMENTS,
+    "target-postgres": FOLDER / "target-postgres.txt",
+    "target-jsonl": FOLDER / "target-jsonl.txt",
+}
+"""What Meltano installs for each plugin."""
+
+
 def test_a_clone_installs_and_runs(project: Project) -> None:
     """With every `pip_url` as it stands in the file."""
     clone = replace(project, folder=project.folder.with_name("clone"))
@@ -432,6 +441,8 @@ def test_a_clone_installs_and_runs(project: Project) -> None:
         shutil.copy(ROOT / name, clone.folder)
     shutil.copytree(ROOT / "tap_botsessions", clone.folder / "tap_botsessions")
     indexes = {name: os.environ.get(name, "") for name in ("http_proxy", "https_proxy")}
+    for plugin, pins in PINNED.items():
+        clone.meltano("install", plugin, **indexes, UV_CONSTRAINT=str(pins))
     clone.meltano("run", *PIPELINE, **indexes)
     clone.assert_whole()
     clone.meltano("run", "tap-botsessions", "target-jsonl", **indexes)

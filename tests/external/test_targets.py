@@ -1,7 +1,6 @@
 """Targets other than target-postgres take all that the tap emits, and hold the truth.
 
-Those that don't go with the tap's dependencies run in environments of their own, which
-uv makes and keeps in its cache.
+Those that don't go with the tap's dependencies run in environments of their own.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from simulator import Simulator, World
 from simulator.emitted import instant
 from tests.conftest import config_for, end_of
 from tests.docs import ROOT
+from tests.pins import FOLDER, environment
 from tests.readme import blocks
 from tests.truth import LISTS, STREAMS, assert_same, expected, key_of
 
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
     from tests.truth import Keyed
 
 SCRIPTS = Path(sys.executable).parent
-UVX = (SCRIPTS / "uvx", "--python", "3.11")
-"""Some of the targets don't run on a later Python."""
 
-PIPELINEWISE = ("--from", "pipelinewise-target-postgres==2.1.2", "target-postgres")
-JSONL = ("target-jsonl==0.1.4",)
-DUCKDB = ("--with", "duckdb==1.4.4", "target-duckdb==0.8.0")
+PIPELINEWISE = "target-pipelinewise", "target-postgres"
+JSONL = "target-jsonl", "target-jsonl"
+DUCKDB = "target-duckdb", "target-duckdb"
+"""Targets, each by the environment that it runs in and by its program there."""
 
-DUCKDB_CLI = ("--from", "duckdb-cli==1.5.6", "duckdb", "-json", "botsessions.duckdb")
+PINNED = FOLDER / "target-jsonl.txt", FOLDER / "duckdb-cli.txt"
+"""What the commands of the README install."""
 
 Rows = dict[str, list[dict[str, Any]]]
 """Rows as a target has them, by stream."""
@@ -171,14 +171,15 @@ def emit(simulator: Simulator, folder: Path, **settings: Any) -> Path:
 
 
 def load(
-    emitted: Path, folder: Path, target: tuple[str, ...], **settings: Any
+    emitted: Path, folder: Path, target: tuple[str, str], **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     """Give a target what the tap emitted."""
     config = folder / "target.json"
     config.write_text(json.dumps(settings))
+    name, program = target
     with emitted.open() as file:
         return subprocess.run(  # noqa: S603 -- one of the targets above
-            [*UVX, *target, "--config", config],
+            [environment(name) / program, "--config", config],
             stdin=file,
             capture_output=True,
             text=True,
@@ -380,7 +381,12 @@ def run_in(folder: Path, *command: str) -> str:
     done = subprocess.run(  # noqa: S603 -- the README's, and DuckDB's
         command,
         cwd=folder,
-        env={**os.environ, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "TZ": "UTC"},
+        env={
+            **os.environ,
+            "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+            "TZ": "UTC",
+            "UV_CONSTRAINT": " ".join(map(str, PINNED)),  # of what uvx installs
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -391,7 +397,8 @@ def run_in(folder: Path, *command: str) -> str:
 
 def duckdb_rows(folder: Path, stream: str) -> list[dict[str, Any]]:
     """The rows of a table in DuckDB."""
-    output = run_in(folder, "uvx", *DUCKDB_CLI, f"FROM {stream}")
+    duckdb = str(environment("duckdb-cli") / "duckdb")
+    output = run_in(folder, duckdb, "-json", "botsessions.duckdb", f"FROM {stream}")
     return [in_utc(row) for row in json.loads(output)]
 
 

@@ -10,16 +10,15 @@ import sys
 import tomllib
 from importlib import metadata
 from tarfile import TarFile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
-from uv import find_uv_bin
 
 from tests.conftest import Synced, config_for, end_of
 from tests.docs import ROOT
+from tests.pins import BUILD, LOWEST, REQUIREMENTS, environment, install, uv
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
@@ -31,32 +30,10 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
 PACKAGE = ROOT / "tap_botsessions"
-REQUIREMENTS = ROOT / "requirements.txt"
 CI = ROOT / ".github" / "workflows" / "ci.yml"
+DEPENDABOT = CI.parents[1] / "dependabot.yml"
 
 NAME = "tap_botsessions-" + PROJECT["version"]
-
-TOOLS = "aiohttp,hypothesis,pytest,requests-mock,singer-sdk[testing]"
-"""What tests need beside the tap."""
-
-
-def uv(*arguments: str | Path, folder: Path = ROOT) -> str:
-    """What uv prints."""
-    done = subprocess.run(  # noqa: S603 -- uv
-        [find_uv_bin(), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def tool(requirement: str, *arguments: str | Path) -> str:
-    """What a program of a package prints; uv keeps it in its cache."""
-    pinned = SETTINGS["tool"]["uv"]["exclude-newer"]
-    return uv("tool", "run", "--exclude-newer", pinned, requirement, *arguments)
 
 
 def imported(node: ast.AST) -> Iterator[str]:
@@ -91,79 +68,31 @@ def test_what_is_imported_is_declared_and_nothing_else() -> None:
     assert declared == owners | THROUGH_OTHERS
 
 
-class Pin(NamedTuple):
-    """A package of requirements.txt: its version, what asks for it, its own lines."""
-
-    version: str
-    askers: list[str]
-    lines: str
-
-
-def pins() -> dict[str, Pin]:
-    """What requirements.txt pins, by name."""
-    found = {}
-    for block in re.split(r"\n(?=[^\s#])", REQUIREMENTS.read_text())[1:]:
-        lines, _, via = block.partition("    # via")
-        name, _, rest = lines.partition("==")
-        askers = [line.strip(" #") for line in via.splitlines()]
-        found[name] = Pin(rest.split()[0], askers, lines)
-    return found
-
-
-THE_PROJECT = "tap-botsessions (pyproject.toml)"
-
-
-def test_every_dependency_is_satisfied_by_a_pin() -> None:
-    """Offline: what a registry would resolve to on another day is not its business."""
-    pinned = pins()
-    for dependency in map(Requirement, PROJECT["dependencies"]):
-        pin = pinned[dependency.name]
-        assert dependency.specifier.contains(pin.version), dependency
-        assert THE_PROJECT in pin.askers, dependency
-
-
-def test_every_pin_is_reachable_from_a_dependency() -> None:
-    pinned = pins()
-    declared = {Requirement(each).name for each in PROJECT["dependencies"]}
-    asked = {name for name, pin in pinned.items() if THE_PROJECT in pin.askers}
-    assert asked == declared
-    reached = set(declared)
-    while more := {
-        name
-        for name, pin in pinned.items()
-        if name not in reached and reached.intersection(pin.askers)
-    }:
-        reached |= more
-    assert reached == pinned.keys()
-
-
-def test_every_requirement_is_pinned_by_hashes_and_names_no_host() -> None:
-    assert "://" not in REQUIREMENTS.read_text()
-    for name, pin in pins().items():
-        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", pin.lines), name
-
-
 def test_the_lowest_versions_that_are_allowed_work(tmp_path: Path) -> None:
     """That the newest do, all other tests show."""
-    lowest = tmp_path / "lowest.txt"
-    uv(
-        "pip", "compile", "pyproject.toml", "--output-file", lowest,
-        "--resolution", "lowest-direct", "--python", sys.executable,
+    programs = install(LOWEST, tmp_path, sys.executable)
+    python = ("--python", programs / "python")
+    uv("pip", "install", *python, "--no-deps", "--editable", ROOT, folder=tmp_path)
+    done = subprocess.run(  # noqa: S603 -- ours
+        [
+            programs / "python", "-m", "pytest", "-p", "no:cacheprovider",
+            "tests/simulated/test_standard.py", "tests/unit/test_sdk.py",
+            "tests/project/test_released.py", "tests/simulated/test_output.py",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )  # fmt: skip
-    uv(
-        "run", "--isolated", "--no-project", "--python", sys.executable,
-        "--with-editable", ROOT, "--with-requirements", lowest, "--with", TOOLS,
-        "python", "-m", "pytest", "-p", "no:cacheprovider",
-        "tests/simulated/test_standard.py", "tests/unit/test_sdk.py",
-        "tests/project/test_released.py", "tests/simulated/test_output.py",
-    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source distribution, and the wheel that is built of it."""
     folder = tmp_path_factory.mktemp("dist")
-    uv("build", "--out-dir", folder)
+    hatch = ("--build-constraints", BUILD, "--require-hashes")
+    uv("build", *hatch, "--out-dir", folder)
     return folder
 
 
@@ -198,12 +127,12 @@ def test_the_source_distribution_holds_what_the_wheel_is_built_of(built: Path) -
 def test_the_wheel_and_the_requirements_are_all_it_takes_to_run(
     wheel: Path, simulator: Simulator, tmp_path: Path
 ) -> None:
-    python = tmp_path / "env" / "bin" / "python"
-    install = ("pip", "install", "--python", python)
-    uv("venv", "--python", sys.executable, "env", folder=tmp_path)
-    uv(*install, "--require-hashes", "-r", REQUIREMENTS, folder=tmp_path)
-    uv(*install, "--no-deps", wheel, folder=tmp_path)
-    uv("pip", "check", "--python", python, folder=tmp_path)
+    env = tmp_path / "env"
+    env.mkdir()
+    python = install(REQUIREMENTS, env, sys.executable) / "python"
+    of_env = ("--python", python)
+    uv("pip", "install", *of_env, "--no-deps", wheel, folder=tmp_path)
+    uv("pip", "check", *of_env, folder=tmp_path)
 
     config = tmp_path / "config.json"
     config.write_text(json.dumps(config_for(simulator)))
@@ -219,13 +148,25 @@ def test_the_wheel_and_the_requirements_are_all_it_takes_to_run(
         assert_same(synced.records[stream], truth)
 
 
-def test_the_workflow_is_sound() -> None:
+@pytest.mark.parametrize(
+    "check",
+    [
+        ("zizmor", "--offline", "--persona=pedantic", CI.parents[1]),
+        ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", CI),
+        ("check-jsonschema", "--builtin-schema", "vendor.dependabot", DEPENDABOT),
+    ],
+    ids=["zizmor", "workflow", "dependabot"],
+)
+def test_the_workflow_is_sound(check: tuple[str | Path, ...]) -> None:
     """Its actions are pinned, and it may do no more than it has to."""
-    github = CI.parents[1]
-    tool("zizmor==1.32.0", "--offline", "--persona=pedantic", github)
-    check = ("check-jsonschema==0.39.0", "--builtin-schema")
-    tool(*check, "vendor.github-workflows", CI)
-    tool(*check, "vendor.dependabot", github / "dependabot.yml")
+    program, *arguments = check
+    done = subprocess.run(  # noqa: S603 -- one of the programs above
+        [environment("workflow") / program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_workflow_tries_the_versions_of_python_that_are_promised() -> None:

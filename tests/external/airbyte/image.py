@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from uv import find_uv_bin
 
-from tests.external.airbyte.environments import ROOT
+from tests.docs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

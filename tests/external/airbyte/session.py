@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from tests.conftest import config_for, end_of
-from tests.external.airbyte.environments import PEERS, PYAIRBYTE, interpreter
+from tests.pins import environment
 from tests.truth import STREAMS, Keyed, assert_same, expected, key_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from simulator import Simulator
 
+PEERS = Path(__file__).with_name("peers")
 SOURCE = Path(sys.executable).with_name("source-botsessions")
 
 PATIENCE = 60.0
@@ -174,12 +175,12 @@ def started(home: Path) -> Iterator[Session]:
     with (
         (home / "stderr").open("w") as stderr,
         subprocess.Popen(  # noqa: S603 -- our own program
-            [interpreter(PYAIRBYTE), PEERS / "pyairbyte_session.py"],
+            [environment("airbyte") / "python", PEERS / "pyairbyte_session.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env=environment(home) | {"PATH": f"{programs}:{os.defpath}"},
+            env=variables(home) | {"PATH": f"{programs}:{os.defpath}"},
         ) as process,
     ):
         try:
@@ -188,7 +189,7 @@ def started(home: Path) -> Iterator[Session]:
             process.kill()
 
 
-def environment(home: Path) -> dict[str, str]:
+def variables(home: Path) -> dict[str, str]:
     """Variables by which PyAirbyte leaves the network and the user's home alone."""
     return {
         "AIRBYTE_LOGGING_ROOT": str(home),

@@ -20,8 +20,11 @@ from airbyte_protocol.models import AirbyteMessage, Status
 
 from simulator import Simulator, World
 from tests.conftest import config_for, end_of
-from tests.external.airbyte.environments import CDK, PEERS, PROJECT, ROOT, interpreter
+from tests.definitions import PROJECT
+from tests.docs import ROOT
 from tests.external.airbyte.image import Image, built
+from tests.external.airbyte.session import PEERS
+from tests.pins import environment
 from tests.truth import STREAMS, expected
 
 if TYPE_CHECKING:
@@ -141,7 +144,7 @@ def test_the_image_runs_as_the_platform_runs_it(image: Image) -> None:
 def test_the_image_holds_bytecode_and_none_of_airbytes_packages(image: Image) -> None:
     [packages] = image.root.glob("opt/source/lib/*/site-packages")
     names = {each.metadata["Name"] for each in distributions(path=[str(packages)])}
-    assert PROJECT["project"]["name"] in names
+    assert PROJECT["name"] in names
     assert not any("airbyte" in name for name in names)
     compiled = {
         path.parents[1] / f"{path.name.partition('.')[0]}.py"
@@ -165,7 +168,7 @@ def test_image_metadata_and_project_agree(image: Image) -> None:
         "io.airbyte.name": METADATA["dockerRepository"],
         "io.airbyte.version": METADATA["dockerImageTag"],
     }
-    assert METADATA["dockerImageTag"] == PROJECT["project"]["version"]
+    assert METADATA["dockerImageTag"] == PROJECT["version"]
 
 
 def test_docker_is_sent_what_the_image_takes_and_no_more(image: Image) -> None:
@@ -175,7 +178,7 @@ def test_docker_is_sent_what_the_image_takes_and_no_more(image: Image) -> None:
 
 def test_the_metadata_are_as_airbytes_catalog_has_them() -> None:
     done = subprocess.run(  # noqa: S603 -- Airbyte's own models
-        [interpreter(CDK), PEERS / "metadata.py", ROOT / "metadata.yaml"],
+        [environment("cdk") / "python", PEERS / "metadata.py", ROOT / "metadata.yaml"],
         capture_output=True,
         text=True,
         check=False,

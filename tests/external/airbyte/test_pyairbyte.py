@@ -15,8 +15,8 @@ import pytest
 from simulator import Rule, Simulator, World
 from simulator.faults import hang, hook, status
 from tests.conftest import config_for, end_of
-from tests.external.airbyte.environments import PYAIRBYTE, interpreter
-from tests.external.airbyte.session import SOURCE, Job, Session, environment, started
+from tests.external.airbyte.session import SOURCE, Job, Session, started, variables
+from tests.pins import environment
 from tests.readme import blocks
 from tests.truth import STREAMS, assert_same
 
@@ -168,13 +168,13 @@ def test_a_wrong_token_fails_the_check_and_is_shown_nowhere(
 
 
 def test_pyab_validates_the_source(tmp_path: Path, job: Job) -> None:
-    pyab = interpreter(PYAIRBYTE).with_name("pyab")
+    pyab = environment("airbyte") / "pyab"
     config = job.write("config.json", json.dumps(config_for(job.simulator)))
     done = subprocess.run(  # noqa: S603 -- our own source
         [pyab, "validate", f"--connector={SOURCE}", f"--config={config}"],
         capture_output=True,
         text=True,
-        env=environment(tmp_path) | {"PATH": os.defpath},
+        env=variables(tmp_path) | {"PATH": os.defpath},
         check=False,
     )
     assert done.returncode == 0, done.stderr

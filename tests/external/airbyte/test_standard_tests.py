@@ -14,8 +14,8 @@ import yaml
 
 from simulator import Simulator, World
 from tests.conftest import config_for
-from tests.external.airbyte.environments import CDK, PEERS, interpreter
-from tests.external.airbyte.session import SOURCE
+from tests.external.airbyte.session import PEERS, SOURCE
+from tests.pins import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,20 +89,20 @@ def test_the_standard_tests_pass() -> None:
         folder = Path(name)
         write(folder, simulator)
         command: list[str | Path] = [
-            interpreter(CDK), "-m", "pytest", PEERS / "cdk_suite.py",
+            environment("cdk") / "python", "-m", "pytest", PEERS / "cdk_suite.py",
             "-m", "not image_tests",
             "-W", "error::airbyte_cdk.test.standard_tests.DiscoveredCatalogWarning",
             "-c", os.devnull, "--rootdir", folder, "--confcutdir", PEERS,
             "--junit-xml", "report.xml",
         ]  # fmt: skip
-        environment = {
+        variables = {
             "HOME": name, "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1",
             "SOURCE": str(SOURCE), "TMPDIR": name,
         }  # fmt: skip
         done = subprocess.run(  # noqa: S603 -- our own tests
             command,
             cwd=folder,
-            env=environment,
+            env=variables,
             capture_output=True,
             text=True,
             check=False,
