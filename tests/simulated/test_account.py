@@ -225,3 +225,31 @@ def test_nothing_is_read_on_where_all_bots_have_failed() -> None:
             assert synced.records[STREAM] == {}
             requests[api] = len(simulator.requests)
     assert requests["account"] <= requests["bot"] <= 8
+
+
+def test_the_same_session_id_in_two_bots_is_two_sessions(simulator: Simulator) -> None:
+    world = simulator.world
+    place = {
+        raw["sessionId"]: str(number)
+        for bot in BOTS
+        for number, raw in enumerate(
+            world.truth(STREAM, bot, world.start, end_of(world))
+        )
+    }
+
+    async def renumber(answer: Answer) -> Reply:
+        reply = await answer()
+        body: Any = reply.body
+        sessions = [
+            {**session, "sessionId": place[session["sessionId"]]}
+            for session in body["sessions"]
+        ]
+        return replace(reply, body={**body, "sessions": sessions})
+
+    simulator.faults.rules.append(Rule(renumber))
+    synced = read(simulator, kore_open_session_days=0)
+    assert synced.failures == []
+    assert len(synced.keys(STREAM)) == len(place)
+    assert set(synced.keys(STREAM)) == {
+        (bot, place[session]) for bot, session in truth_of(world, BOTS)
+    }
