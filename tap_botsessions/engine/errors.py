@@ -85,7 +85,7 @@ class UnavailableError(RequestError):
 
 
 class RecordError(BotError):
-    """The vendor sent a record without its key or its time."""
+    """A record can't be used: it lacks its key or its time, or can't be written."""
 
 
 class IncompleteError(BotError):
@@ -111,6 +111,6 @@ class AnswerError(BotError):
 
 
 class BookmarkError(BotError):
-    """The state holds a bookmark that is no instant."""
+    """The state of a bot can't be used: its bookmark, or what is read again by id."""
 
     failure_type = "config_error"

@@ -39,7 +39,7 @@ class Job:
         bots: The ids of the bots.
         by_time: What to read by time, if anything.
         first: What to read before that, if anything.
-        settles_first: Whether nothing else is begun before the first of it is over,
+        settles_first: Whether no more of it is begun before its first part is over,
             since that may settle how the rest is read.
         on_request: Called for each request, with how many attempts at it have failed.
     """
@@ -187,15 +187,18 @@ class Lane:
 
         Yields:
             What came of it, for each bot that had not failed before. The requests,
-            which were made once for all of them, count for the first.
+            which were made once for all of them, count for the first that goes on.
         """
         outcome = cast("WindowResult | BotError", self.tasks.pop(0).outcome)
-        for place, bot in enumerate([*self._bots]):
+        is_charged = False
+        for bot in [*self._bots]:
             result = outcome
             if not isinstance(outcome, BotError):
                 result = outcome.for_bot(bot)
             if isinstance(result, BotError):
                 self._bots.remove(bot)
-            elif place:
+            elif is_charged:
                 result = replace(result, requests=0)
+            else:
+                is_charged = True
             yield Outcome(self.job, bot, result)

@@ -43,7 +43,13 @@ MAX_BOTS_LISTED = 10
 
 
 class Revisits(Protocol):
-    """Records that are read again by their ids, beside the windows of their bots."""
+    """Records that are read again by their ids, beside the windows of their bots.
+
+    Attributes:
+        label: What they are, for messages.
+    """
+
+    label: str
 
     def restore(
         self, bot: str, state: Mapping[str, Any], bookmark: datetime | None
@@ -216,7 +222,8 @@ class ListStream(VendorStream):
         answers_check: Whether `--check` asks each bot for it, as for one stream of
             each vendor.
         page_size_setting: The setting that says how many records a page has.
-        margin: How much earlier than at its start a list of a window is asked for.
+        margin: How much earlier than at its start a list of a window is asked for, as
+            no vendor says whether a list includes its start.
     """
 
     answers_check: ClassVar[bool] = False

@@ -170,7 +170,7 @@ class SingerStream(Stream):
         self.logger.debug(
             "%s: read %s: %d rows, %d requests, %.1f s",
             self.source.label(bot),
-            result.window or "sessions by their ids",
+            result.window or self._by_id_label,
             emitted,
             result.requests,
             result.seconds,
@@ -206,11 +206,16 @@ class SingerStream(Stream):
             on_request=partial(self.progress.requested, bots[0]),
         )
 
+    @property
+    def _by_id_label(self) -> str:
+        """What is read by id, for messages."""
+        return self.source.revisits.label if self.source.revisits else "nothing"
+
     def _announce(self, jobs: Iterable[Job]) -> None:
         """Log what is to be read: a line for all bots of which that is the same."""
         alike: dict[str, list[str]] = {}
         for job in jobs:
-            otherwise = "sessions by their ids" if job.first else "nothing new"
+            otherwise = self._by_id_label if job.first else "nothing new"
             alike.setdefault(str(job.sync_range or otherwise), []).extend(job.bots)
         for sync_range, bots in alike.items():
             self.logger.info("%s: reading %s", self.source.label(*bots), sync_range)

@@ -169,7 +169,8 @@ class _Entries:
     def _fetch(self, position: int, size: int) -> Fetch:
         # The bounds are whole seconds, and a second wider where the list may exclude
         # its start: no page says whether it does.
-        start = math.floor(self.window.start.timestamp()) - 1
+        earlier = self.window.start - self.stream.margin
+        start = math.floor(earlier.timestamp())
         params = {
             "page": position,
             "per_page": size,

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from tap_botsessions.vendors.kore.account import Account
 
 
+MARGIN = timedelta(milliseconds=1)
+
+
 class KoreListStream(ListStream):
     """A stream of Kore.ai's: one list, of each bot or of a whole account.
 
@@ -53,7 +56,7 @@ class KoreListStream(ListStream):
     vendor = "Kore.ai"
     bot_key = "bot_id"
     page_size_setting = "kore_page_size"
-    margin = timedelta(milliseconds=1)
+    margin = MARGIN
     paths: ClassVar[Mapping[str, str]]
     records_field: ClassVar[str]
     identity: ClassVar[str]
@@ -200,11 +203,11 @@ class KoreList:
 def time_range(start: datetime, end: datetime) -> dict[str, str]:
     """The parameters for what starts between two instants, both included.
 
-    A list may exclude its start or its end: no page says. What it sends beside what is
-    asked for is left out.
+    A list may exclude its start or its end: no page says. So a little more is asked for
+    at both; the reader leaves out the rows that lie outside of the window.
     """
     return {
-        "dateFrom": _milliseconds(start - timedelta(milliseconds=1)),
+        "dateFrom": _milliseconds(start - MARGIN),
         "dateTo": _milliseconds(end + timedelta(microseconds=999)),
     }
 

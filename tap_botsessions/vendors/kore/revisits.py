@@ -46,6 +46,8 @@ _MAX_IDS_LISTED = 10
 class SessionRevisits:
     """The sessions of a stream that are read again by their ids."""
 
+    label = "sessions by their ids"
+
     def __init__(self, stream: KoreListStream) -> None:
         """Begin with none.
 

@@ -92,7 +92,8 @@ class KoreSessions(KoreListStream):
     ) -> KoreList:
         if containment_type is None:
             return KoreList(self, bots, window)
-        # What is listed for sessions that are open alone says which type these are of.
+        # A list that is read only for sessions that are open keeps those that say their
+        # type: the filter is on that.
         is_wanted = containment_type in filters.wanted_types(self.config)
         keeps = None if is_wanted else _has_type
         return KoreList(
