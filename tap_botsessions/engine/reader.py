@@ -50,6 +50,10 @@ class _TooManyError(Exception):
         self.total = total
 
 
+class _AllFailedError(Exception):
+    """A record can't be used of each of the bots: the rest is for nobody."""
+
+
 class _MovedError(IncompleteError):
     """The list did not stand still in any attempt; less of it may."""
 
@@ -59,15 +63,24 @@ class _Union:
     """All that came while a window was read, whatever came of the attempt."""
 
     rows: Seen
+    bots: frozenset[str] = frozenset()
     errors: dict[str, RecordError] = field(default_factory=dict)
 
     def add(self, *pages: Page) -> None:
         for page in pages:
             self.rows.update((row.key, row) for row in page.rows)
             self.errors.update(page.errors)
+        if self.bots and self.bots <= self.errors.keys():
+            raise _AllFailedError
 
 
-def read_window(lists: Lists, window: Window, seen: Seen, limits: Limits) -> Reading:
+def read_window(
+    lists: Lists,
+    window: Window,
+    seen: Seen,
+    limits: Limits,
+    bots: Iterable[str] = (),
+) -> Reading:
     """Read a window whole, or a leading part of it where it holds too much.
 
     Args:
@@ -75,6 +88,7 @@ def read_window(lists: Lists, window: Window, seen: Seen, limits: Limits) -> Rea
         window: The window.
         seen: Rows in the window or after it that earlier readings came upon, by key.
         limits: How much is read at once, and how often.
+        bots: The bots that it is read for, if they share its lists.
 
     Returns:
         What was read. What remains of the window is the caller's to ask for.
@@ -82,7 +96,7 @@ def read_window(lists: Lists, window: Window, seen: Seen, limits: Limits) -> Rea
     Raises:
         IncompleteError: The records don't add up to the vendor's count.
     """
-    union = _Union(dict(seen))
+    union = _Union(dict(seen), frozenset(bots))
     max_rows = limits.max_window_rows
     while True:
         whole: list[_WholeList] = []
@@ -90,6 +104,8 @@ def read_window(lists: Lists, window: Window, seen: Seen, limits: Limits) -> Rea
             for paged in lists(window):
                 read = yield from _read_list(paged, union, max_rows, limits)
                 whole.append(read)
+        except _AllFailedError:
+            return _result(window, union, [])
         except _TooManyError as error:
             part = narrowed(window, 0.95 * max_rows / error.total)
             if part is None and error.total > limits.max_rows_per_second:

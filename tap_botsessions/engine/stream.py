@@ -257,7 +257,7 @@ class ListStream(VendorStream):
     def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
         limits = self.options.limits
         return self.with_lists(
-            bots, window, lambda lists: read_window(lists, window, seen, limits)
+            bots, window, lambda lists: read_window(lists, window, seen, limits, bots)
         )
 
     def probe(self, bots: Sequence[str], window: Window) -> Reading:

@@ -253,3 +253,75 @@ def test_the_same_session_id_in_two_bots_is_two_sessions(simulator: Simulator) -
     assert set(synced.keys(STREAM)) == {
         (bot, place[session]) for bot, session in truth_of(world, BOTS)
     }
+
+
+def test_nothing_more_of_a_window_is_read_where_all_bots_have_failed() -> None:
+    """Both fail at the first page of forty: in either API the others aren't read."""
+    world = World(bots=tuple(BOTS[:2]), sessions_per_day=100, days=1)
+    settings = {"window_days": 1, "kore_page_size": 5, "max_concurrent_requests": 1}
+    requests = {}
+    for api in ("bot", "account"):
+        with Simulator(world) as simulator:
+            simulator.faults.rules += [
+                Rule(without_start(bot, world.start)) for bot in world.bots
+            ]
+            synced = sync(simulator, None, (STREAM,), kore_api=api, **settings)
+            assert len(synced.failures) == len(world.bots)
+            requests[api] = len(simulator.requests)
+    assert requests["account"] <= requests["bot"] == 2
+
+
+def revisited(
+    simulator: Simulator, sessions: list[dict[str, Any]], **settings: Any
+) -> Synced:
+    """A run of two bots that each follow a session, by an answer of these sessions."""
+    world = simulator.world
+    end = end_of(world).isoformat().replace("+00:00", "Z")
+    partitions = [
+        {
+            "context": {"bot_id": bot},
+            "replication_key": "start_time",
+            "replication_key_value": end,
+            "open_sessions": {name: [world.start.isoformat(), "00000000"]},
+        }
+        for bot, name in zip(BOTS[:2], ("s-1", "s-2"), strict=True)
+    ]
+
+    async def answer_by_id(answer: Answer) -> Reply:
+        reply = await answer()
+        return replace(reply, body={"sessions": sessions, "invalidSessions": []})
+
+    # Both are asked for first, and by their ids.
+    simulator.faults.rules.append(Rule(answer_by_id, times=1))
+    state = {"bookmarks": {STREAM: {"partitions": partitions}}}
+    return read(simulator, state, kore_bot_ids=BOTS[:2], lookback_hours=0, **settings)
+
+
+def raw(bot: str, name: str | None) -> dict[str, Any]:
+    return {
+        "sessionId": name,
+        "botId": bot,
+        "start_time": "2026-03-01T00:00:00.000Z",
+        "end_time": "2026-03-01T01:00:00.000Z",
+        "sessionStatus": "closed",
+    }
+
+
+def test_a_session_by_id_that_cannot_be_used_fails_its_own_bot_alone(
+    simulator: Simulator,
+) -> None:
+    synced = revisited(simulator, [raw(BOTS[0], None), raw(BOTS[1], "s-2")])
+    [failure] = synced.failures
+    assert failure.label == f"{STREAM}, bot {BOTS[0]}"
+    assert synced.keys(STREAM) == [(BOTS[1], "s-2")]
+
+
+def test_a_session_by_id_of_a_bot_that_was_not_asked_for_it_is_left_out(
+    simulator: Simulator,
+) -> None:
+    """Another bot of the account may have a session of the same id, sound or not."""
+    other = {**raw(BOTS[1], "s-1"), "start_time": None}
+    sessions = [raw(BOTS[0], "s-1"), raw(BOTS[1], "s-2"), raw(BOTS[1], "s-1"), other]
+    synced = revisited(simulator, sessions)
+    assert synced.failures == []
+    assert synced.keys(STREAM) == [(BOTS[0], "s-1"), (BOTS[1], "s-2")]

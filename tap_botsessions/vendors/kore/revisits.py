@@ -180,12 +180,26 @@ class SessionRevisits:
         starts = [start for start in ids.values() if start]
         if starts:
             body |= time_range(min(starts), max(starts))
-        return self._stream.fetch(bots, body, partial(self._page, bots), {})
+        wanted = {bot: set(self.ids([bot], [])) for bot in bots}
+        return self._stream.fetch(bots, body, partial(self._page, bots, wanted), {})
 
-    def _page(self, bots: Sequence[str], body: Mapping[str, Any]) -> Page:
+    def _page(
+        self,
+        bots: Sequence[str],
+        wanted: Mapping[str, Collection[str]],
+        body: Mapping[str, Any],
+    ) -> Page:
         missing = [text(name) for name in body.get("invalidSessions") or ()]
         raws = sequence(body["sessions"])
-        answered = [text(raw["sessionId"]) for raw in raws]
+        names = [raw.get("sessionId") for raw in raws]
+        answered = [text(name) for name in names if name is not None]
+        if self._stream.is_shared:
+            # Another bot of the account may have a session of the same id.
+            raws = [
+                raw
+                for raw, name in zip(raws, names, strict=True)
+                if name is None or name in wanted.get(raw["botId"], ())
+            ]
         rows, errors = self._stream.rows(bots, raws)
         return Page(
             rows,
