@@ -256,12 +256,14 @@ def _closing(
 ) -> Iterator[None]:
     """End a reading with the block, in the thread that it runs in.
 
-    If the block fails the reading learns why: it waits for none of its requests if what
-    is read can't be written.
+    But not where what is read can't be written: the process is to end then, and waits
+    for no request.
     """
     try:
         yield
-    except BaseException as error:
-        reading.throw(error)
+    except OSError:
+        raise
+    except BaseException:
+        reading.close()
         raise
     reading.close()
