@@ -39,6 +39,7 @@ class Limits:
         max_backoff: Seconds of the longest pause before a retry that the vendor did
             not ask for.
         max_plan_seconds: Seconds of a budget that a plan may take.
+        minute: Seconds of the minute that budgets count in; their hour has sixty.
         tick: Seconds between two looks at signals and clocks while nothing comes in.
         whole_by_id: How long after its start a record that is asked for by its id
             alone comes with all of its fields.
@@ -56,6 +57,7 @@ class Limits:
     max_pause: float = 3600.0
     max_backoff: float = 60.0
     max_plan_seconds: float = 120.0
+    minute: float = 60.0
     tick: float = 0.2
     whole_by_id: timedelta = timedelta(days=13)
 

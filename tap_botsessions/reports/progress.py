@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_botsessions.engine.jobs import Job
-    from tap_botsessions.engine.pacing import Budget
+    from tap_botsessions.engine.pacing import Budget, Clock
     from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.windows import Window
 
@@ -83,14 +83,22 @@ class StreamProgress:
         name: The stream's name.
         bot_noun: What the vendor calls a bot.
         bots: How far each bot is.
+        clock: What tells the time.
         is_over: Whether nothing more is read.
     """
 
-    def __init__(self, name: str, bot_noun: str, bots: Iterable[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        bot_noun: str,
+        bots: Iterable[str],
+        clock: Clock = time,
+    ) -> None:
         """Begin with nothing read of some bots."""
         self.name = name
         self.bot_noun = bot_noun
         self.bots = [BotProgress(bot) for bot in bots]
+        self.clock = clock
         self.is_over = False
         self._by_id = {bot.bot: bot for bot in self.bots}
         self._begun_at: float | None = None
@@ -101,7 +109,7 @@ class StreamProgress:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Keep the time of the block, in which the stream is read."""
-        self._begun_at = time.monotonic()
+        self._begun_at = self.clock.monotonic()
         try:
             yield
         finally:
@@ -148,7 +156,7 @@ class StreamProgress:
         """How long it has been read."""
         if self._begun_at is None or self.is_over:
             return self._seconds
-        return time.monotonic() - self._begun_at
+        return self.clock.monotonic() - self._begun_at
 
     @property
     def share(self) -> float:
@@ -198,8 +206,8 @@ class StreamProgress:
         seconds = math.ceil(max(waits.values()))
         if len(waits) > 1:
             return f"waiting up to {seconds} s for the budgets of {len(waits)} bots"
-        [what] = waits
-        return f"waiting {seconds} s for budget: {what}"
+        [label] = waits
+        return f"waiting {seconds} s for budget: {label}"
 
     @property
     def counted(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,13 +35,13 @@ class Summaries:
     @contextmanager
     def logging(self) -> Iterator[None]:
         """Begin, and log all bots at the end of the block."""
-        self._due = time.monotonic() + SECONDS_BETWEEN
+        self._due = self._progress.clock.monotonic() + SECONDS_BETWEEN
         yield
         self._log(self._progress.bots)
 
     def on_tick(self) -> None:
         """Log the bots that are under way, if it is time to."""
-        now = time.monotonic()
+        now = self._progress.clock.monotonic()
         if now >= self._due:
             self._due = now + SECONDS_BETWEEN
             self._log(self._progress.under_way)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import logging
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import Limits, Simulator, World
-from tap_botsessions.engine.pacing import Budget
-from tests.conftest import Synced, end_of, sync
+from tests.conftest import Synced, end_of, hand_in, sync
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-from typing import TYPE_CHECKING
 
 
 def assert_whole(synced: Synced, world: World) -> None:
@@ -30,48 +25,48 @@ def assert_whole(synced: Synced, world: World) -> None:
         assert len(synced.keys(stream)) == len(truth)
 
 
+MINUTE = 0.25
+"""Seconds that the vendors' minute lasts."""
+
+
 @pytest.fixture
 def limited() -> Iterator[Simulator]:
-    """Both vendors with limits of 20 calls in a minute that lasts a second."""
+    """Both vendors with limits of few calls in a short minute."""
     with Simulator(World(days=6, sessions_per_day=20)) as running:
         running.faults.limits = Limits(
-            kore_per_minute=20, avaamo_per_minute=20, minute=1.0
+            kore_per_minute=20, avaamo_per_minute=40, minute=MINUTE
         )
         yield running
 
 
 PAGES: dict[str, Any] = {"avaamo_page_size": 20, "kore_page_size": 5}
-"""So small that every budget is used up more than once."""
+"""So small that every budget is used up."""
 
 
-@pytest.fixture
-def short_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tap's minute lasts a second as well."""
-    short = SimpleNamespace(MINUTE=1000, HOUR=60_000)
-    monkeypatch.setattr("tap_botsessions.engine.pacing.Duration", short)
-
-
-@pytest.mark.usefixtures("short_minute")
-@pytest.mark.parametrize(("api", "size"), [("bot", 5), ("account", 5)])
+@pytest.mark.parametrize(("api", "budgets"), [("bot", 3), ("account", 2)])
 def test_a_run_within_its_budgets_is_never_refused(
-    limited: Simulator, api: str, size: int, caplog: pytest.LogCaptureFixture
+    limited: Simulator,
+    api: str,
+    budgets: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Avaamo's is one for the account, over all of its streams and agents."""
     caplog.set_level(logging.INFO, "tap-botsessions")
+    hand_in(monkeypatch, minute=2 * MINUTE)  # an answer may take that long on its way
     synced = sync(
         limited,
-        avaamo_requests_per_minute=19,
+        avaamo_requests_per_minute=39,
         kore_requests_per_minute=19,
         kore_api=api,
-        kore_page_size=size,
-        avaamo_page_size=20,
+        **PAGES,
     )
     assert_whole(synced, limited.world)
     assert limited.faults.limits.refused.total() == 0
     assert sum(call.vendor == "avaamo" for call in limited.requests) > 60
     assert sum(call.vendor == "kore" for call in limited.requests) > 40
     waits = [line for line in caplog.messages if "for the budget of requests" in line]
-    assert len(waits) == (2 if api == "account" else 3)
+    assert len(waits) == budgets
 
 
 @pytest.mark.parametrize("retry_after", [True, False])
@@ -81,7 +76,7 @@ def test_a_run_whose_budgets_are_set_too_high_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limited.faults.limits.retry_after = retry_after
-    monkeypatch.setattr("tap_botsessions.engine.pacing._to_next_minute", lambda: 1.0)
+    hand_in(monkeypatch, minute=MINUTE, max_backoff=MINUTE)
     assert_whole(sync(limited, **PAGES), limited.world)
     refused = limited.faults.limits.refused
     assert refused.keys() == {"avaamo", *(f"kore/{b}" for b in limited.world.bots)}
@@ -95,8 +90,9 @@ def test_kores_hourly_refusal_pauses_the_bot_until_a_place_is_free(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The bot that is refused makes no request meanwhile."""
-    limited.faults.limits = Limits(kore_per_hour=20, minute=0.05)
-    monkeypatch.setattr(Budget, "_to_free_hour", lambda _: 3.0)
+    hour = 1.4
+    limited.faults.limits = Limits(kore_per_hour=20, minute=hour / 60)
+    hand_in(monkeypatch, minute=(hour + 0.2) / 60)
     synced = sync(limited, streams=("kore_sessions",), **PAGES)
     world = limited.world
     assert_same(
@@ -106,5 +102,5 @@ def test_kores_hourly_refusal_pauses_the_bot_until_a_place_is_free(
     assert "hourly rate limit" in caplog.text
     for bot in world.bots:
         calls = [call for call in limited.requests if call.bot == bot]
-        gaps = [later.at - earlier.at for earlier, later in pairwise(calls)]
-        assert max(gaps) > 2.5
+        pause = max(pairwise(calls), key=lambda pair: pair[1].at - pair[0].at)
+        assert pause[1].at - calls[0].at > hour

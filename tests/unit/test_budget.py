@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tap_botsessions.engine.pacing import Budget
+from tests.unit.conftest import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-
-from typing import TYPE_CHECKING
-
-from hypothesis import example
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 MINUTE, HOUR = 60, 3600
 
 
-@dataclass
-class Clock:
-    """All the clocks that a budget looks at; they go on when told to."""
-
-    now: float = 1_000_020.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def monotonic_ns(self) -> int:
-        return round(self.now * 1e9)
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("tap_botsessions.engine.pacing.time", clock)
-    return clock
-
-
-def patient(budget: Budget, clock: Clock, pauses: Iterable[float]) -> list[float]:
-    """When a client makes requests that waits as told, and pauses before each."""
+def request_times(budget: Budget, clock: Clock, pauses: Iterable[float]) -> list[float]:
+    """When a client makes its requests: after pauses, and waits if it has to."""
     made = []
     for pause in pauses:
         clock.now += pause
@@ -78,8 +46,8 @@ def test_no_minute_has_more_requests_than_allowed(
     per_minute: int, pauses: list[float]
 ) -> None:
     clock = Clock()
-    with patch("tap_botsessions.engine.pacing.time", clock):
-        made = patient(Budget("tests", per_minute), clock, [0, *pauses])
+    budget = Budget("tests", per_minute, clock=clock)
+    made = request_times(budget, clock, [0, *pauses])
     assert most_within(made, MINUTE) <= per_minute
 
 
@@ -95,9 +63,8 @@ def test_no_hour_has_more_requests_than_allowed_either(
     """Also where the hour allows less than a minute, or more than sixty of them."""
     per_hour = max(int(60 * per_minute * share), 1)
     clock = Clock()
-    with patch("tap_botsessions.engine.pacing.time", clock):
-        budget = Budget("tests", per_minute, per_hour)
-        made = patient(budget, clock, [0] * (2 * per_hour + 2) + pauses)
+    budget = Budget("tests", per_minute, per_hour, clock=clock)
+    made = request_times(budget, clock, [0] * (2 * per_hour + 2) + pauses)
     assert most_within(made, MINUTE) <= per_minute
     assert most_within(made, HOUR) <= per_hour
 
@@ -106,8 +73,8 @@ def test_no_hour_has_more_requests_than_allowed_either(
 def test_an_hour_that_allows_nearly_sixty_minutes_is_kept(
     clock: Clock, per_minute: int, per_hour: int
 ) -> None:
-    budget = Budget("tests", per_minute, per_hour)
-    made = patient(budget, clock, [0] * (per_hour + 10))
+    budget = Budget("tests", per_minute, per_hour, clock=clock)
+    made = request_times(budget, clock, [0] * (per_hour + 10))
     assert most_within(made, HOUR) <= per_hour
 
 
@@ -120,8 +87,8 @@ def test_requests_that_arrive_up_to_a_second_late_keep_the_minute_too(
     per_minute: int, delays: list[float]
 ) -> None:
     clock = Clock()
-    with patch("tap_botsessions.engine.pacing.time", clock):
-        made = patient(Budget("tests", per_minute), clock, [0] * len(delays))
+    budget = Budget("tests", per_minute, clock=clock)
+    made = request_times(budget, clock, [0] * len(delays))
     arrived = sorted(time + delay for time, delay in zip(made, delays, strict=True))
     assert most_within(arrived, MINUTE) <= per_minute
 
@@ -130,11 +97,11 @@ def test_requests_that_arrive_up_to_a_second_late_keep_the_minute_too(
     ("per_minute", "per_hour", "seconds"),
     [(60, None, 61), (60, 1800, 61), (10, 10, 3601), (10, 5, 3601), (1, 1, 3601)],
 )
-def test_a_budget_that_is_used_up_is_had_again_as_soon_as_it_may(
+def test_a_budget_that_is_used_up_is_free_again_when_its_time_is_over(
     clock: Clock, per_minute: int, per_hour: int | None, seconds: float
 ) -> None:
     """All of it may be used at once; then the first place is free when it is over."""
-    budget = Budget("tests", per_minute, per_hour)
+    budget = Budget("tests", per_minute, per_hour, clock=clock)
     places = min(per_minute, per_hour or per_minute)
     assert [budget.try_acquire() for _ in range(places)] == [0] * places
     assert budget.try_acquire() == pytest.approx(seconds, abs=0.1)
@@ -145,25 +112,25 @@ def test_a_budget_that_is_used_up_is_had_again_as_soon_as_it_may(
 
 
 def test_the_hour_counts_beside_the_minute(clock: Clock) -> None:
-    budget = Budget("tests", 60, 1800)
+    budget = Budget("tests", 60, 1800, clock=clock)
     start = clock.now
-    made = patient(budget, clock, [0] * 1801)
+    made = request_times(budget, clock, [0] * 1801)
     assert made[-2] - start < 31 * MINUTE
     assert made[-1] - start == pytest.approx(HOUR + 1, abs=0.2)
 
 
-def test_a_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_is_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "tap-botsessions")
-    budget = Budget("Kore.ai, bot st-000", 2)
-    patient(budget, clock, [0] * 20)
-    told = [record for record in caplog.records if record.levelno >= logging.INFO]
-    assert [record.getMessage() for record in told] == [
+    budget = Budget("Kore.ai, bot st-000", 2, clock=clock)
+    request_times(budget, clock, [0] * 20)
+    logged = [record for record in caplog.records if record.levelno >= logging.INFO]
+    assert [record.getMessage() for record in logged] == [
         "Kore.ai, bot st-000: waiting 61 s for the budget of requests"
     ]
 
 
 @pytest.mark.parametrize(
-    ("limit", "asked", "seconds"),
+    ("limit", "wait", "seconds"),
     [
         ("minute", 7.5, 7.5),
         ("minute", 0.0, 0.0),
@@ -175,21 +142,21 @@ def test_a_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> 
 def test_a_refusal_pauses_the_whole_budget(
     clock: Clock,
     limit: Literal["minute", "hour"],
-    asked: float | None,
+    wait: float | None,
     seconds: float,
 ) -> None:
-    """As long as asked; else the minute, or until the hour frees a place."""
-    budget = Budget("tests", 100, 1000)
+    """As long as the vendor says; else the minute, or until the hour frees a place."""
+    budget = Budget("tests", 100, 1000, clock=clock)
     clock.now += 20 - clock.now % MINUTE
-    patient(budget, clock, [0, 600])
-    assert budget.block(limit, asked) == pytest.approx(seconds)
+    request_times(budget, clock, [0, 600])
+    assert budget.block(limit, wait) == pytest.approx(seconds)
     assert budget.try_acquire() == pytest.approx(seconds)
     clock.now += seconds
     assert budget.try_acquire() == 0
 
 
 def test_a_pause_is_not_shortened_by_a_later_one(clock: Clock) -> None:
-    budget = Budget("tests", 100)
+    budget = Budget("tests", 100, clock=clock)
     budget.block("minute", 50)
     clock.now += 10
     budget.block("minute", 5)
@@ -199,7 +166,7 @@ def test_a_pause_is_not_shortened_by_a_later_one(clock: Clock) -> None:
 def test_an_hour_without_own_requests_is_tried_again_after_a_minute(
     clock: Clock,
 ) -> None:
-    budget = Budget("tests", 100, 1000)
+    budget = Budget("tests", 100, 1000, clock=clock)
     assert budget.block("hour", None) == pytest.approx(60 - clock.now % 60)
 
 
@@ -228,10 +195,10 @@ def schedule(requests: int, limits: dict[int, int]) -> float:
     per_minute=st.integers(1, 100),
     per_hour=st.integers(1, 4000),
 )
-def test_a_budget_tells_how_long_requests_take(
+def test_a_budget_says_how_long_requests_take(
     requests: int, per_minute: int, per_hour: int
 ) -> None:
-    """The budgets keep a second more of each minute and hour than the vendor asks."""
+    """A budget's minute and hour are a second longer than the vendor's."""
     minutes = Budget("tests", per_minute)
     assert minutes.seconds(requests) == schedule(requests, {61: per_minute})
     both = Budget("tests", per_minute, per_hour)

@@ -1,4 +1,4 @@
-"""How far a run is and how long it still takes, by a clock of our own."""
+"""How far a run is and how long it still takes."""
 
 from __future__ import annotations
 
@@ -22,34 +22,12 @@ from tap_botsessions.reports.summaries import Summaries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.unit.conftest import Clock
+
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 MANY = tuple(f"st-0a1b2c3d-{n:04}-5000-8000-{n:012}" for n in range(1, 101))
 """Ids as long as Kore.ai's are."""
-
-
-@dataclass
-class Clock:
-    """The clock that all look at."""
-
-    now: float = 1_000_020.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def monotonic_ns(self) -> int:
-        return round(self.now * 1e9)
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    for module in ("engine.pacing", "reports.progress", "reports.summaries"):
-        monkeypatch.setattr(f"tap_botsessions.{module}.time", clock)
-    return clock
 
 
 def job(bot: str, days: float) -> Job:
@@ -68,10 +46,14 @@ def read(progress: StreamProgress, bot: str, day: int, requests: int = 1) -> Non
 @pytest.fixture
 def two(clock: Clock) -> Iterator[StreamProgress]:
     """Two bots, of ten days and of two."""
-    progress = StreamProgress("kore_sessions", "bot", ["long", "short"])
+    progress = StreamProgress("kore_sessions", "bot", ["long", "short"], clock)
     with progress.reading():
-        progress.expect("long", job("long", 10), Budget("The long one", 60))
-        progress.expect("short", job("short", 2), Budget("The short one", 60))
+        progress.expect(
+            "long", job("long", 10), Budget("The long one", 60, clock=clock)
+        )
+        progress.expect(
+            "short", job("short", 2), Budget("The short one", 60, clock=clock)
+        )
         clock.now += 60
         yield progress
 
@@ -116,7 +98,9 @@ def test_the_wait_for_a_budget_belongs_to_what_it_was_spent_on(
     assert two.waiting == "waiting 60 s for budget: The long one"
 
 
-def test_who_waits_for_a_budget_and_how_long(two: StreamProgress, clock: Clock) -> None:
+def test_which_bots_wait_for_a_budget_and_how_long(
+    two: StreamProgress, clock: Clock
+) -> None:
     long, short = (cast("Budget", bot.budget) for bot in two.bots)
     long.block("hour", 61)
     assert two.waiting == "waiting 61 s for budget: The long one"
@@ -152,7 +136,7 @@ class Log(logging.Handler):
         return sorted({round(when) for when, _ in self.lines})
 
 
-def test_the_log_is_told_each_half_a_minute_and_in_the_end(
+def test_progress_is_logged_each_half_a_minute_and_in_the_end(
     two: StreamProgress, clock: Clock
 ) -> None:
     log = Log(clock)
@@ -173,7 +157,7 @@ def test_the_log_is_told_each_half_a_minute_and_in_the_end(
     )
 
 
-def test_the_log_is_told_of_bots_that_are_under_way_and_of_all_in_the_end(
+def test_bots_under_way_are_logged_and_all_of_them_in_the_end(
     two: StreamProgress, clock: Clock
 ) -> None:
     read(two, "short", 2)
@@ -186,7 +170,7 @@ def test_the_log_is_told_of_bots_that_are_under_way_and_of_all_in_the_end(
     assert any("bot short" in line for _, line in log.lines)
 
 
-def test_after_a_long_silence_the_log_is_told_once(
+def test_after_a_long_silence_progress_is_logged_once(
     two: StreamProgress, clock: Clock
 ) -> None:
     """The target may not have taken anything in for a while."""
@@ -203,11 +187,11 @@ def test_after_a_long_silence_the_log_is_told_once(
 
 def test_many_bots_do_not_flood_the_log(clock: Clock) -> None:
     """Those that need a look come first."""
-    progress = StreamProgress("kore_sessions", "bot", MANY)
+    progress = StreamProgress("kore_sessions", "bot", MANY, clock)
     log = Log(clock)
     with progress.reading():
         for place, bot in enumerate(MANY):
-            progress.expect(bot, job(bot, 10), Budget(bot, 60))
+            progress.expect(bot, job(bot, 10), Budget(bot, 60, clock=clock))
             read(progress, bot, 1 + place % 9)
         progress.fail([MANY[70]])
         with Summaries(progress, log.logger).logging():

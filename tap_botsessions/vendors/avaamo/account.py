@@ -72,7 +72,8 @@ class Account:
         config = options.config
         transport = Transport(config.get("avaamo_base_url") or "", options, ERRORS)
         token = AccessToken(config.get("avaamo_access_token") or "")
-        budget = Budget("Avaamo", config["avaamo_requests_per_minute"])
+        rate, minute = config["avaamo_requests_per_minute"], options.limits.minute
+        budget = Budget("Avaamo", rate, minute=minute)
         return cls(transport, token, budget)
 
 

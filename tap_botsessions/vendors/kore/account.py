@@ -130,18 +130,27 @@ class Account:
             for app in credentials.values()
         }
         tokens = {bot: signed[app] for bot, app in credentials.items()}
-        return cls(transport, tokens, _budgets(config, list(credentials)))
+        return cls(transport, tokens, _budgets(options, list(credentials)))
 
 
-def _budgets(config: Config, bots: Sequence[str]) -> dict[str, Budget]:
+def _budgets(options: Options, bots: Sequence[str]) -> dict[str, Budget]:
     """The budget of each bot; what the account's API is charged to is not documented.
 
     Page Rate limits: 60 calls a minute and 1,800 an hour, each rolling, for each bot.
     """
-    rates = config["kore_requests_per_minute"], config["kore_requests_per_hour"]
+    config = options.config
+
+    def budget(label: str) -> Budget:
+        return Budget(
+            f"Kore.ai, {label}",
+            config["kore_requests_per_minute"],
+            config["kore_requests_per_hour"],
+            minute=options.limits.minute,
+        )
+
     if config["kore_api"] == "account":
-        return dict.fromkeys(bots, Budget("Kore.ai, the account", *rates))
-    return {bot: Budget(f"Kore.ai, bot {bot}", *rates) for bot in bots}
+        return dict.fromkeys(bots, budget("the account"))
+    return {bot: budget(f"bot {bot}") for bot in bots}
 
 
 def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:
