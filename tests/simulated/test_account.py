@@ -29,7 +29,7 @@ BOTS = [f"st-{number:03}" for number in range(5)]
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """An account with five bots."""
-    with Simulator(World(bots=tuple(BOTS), sessions_per_day=12)) as running:
+    with Simulator(World(days=8, bots=tuple(BOTS), sessions_per_day=12)) as running:
         yield running
 
 
@@ -51,7 +51,7 @@ def test_all_bots_take_as_many_requests_as_one(simulator: Simulator) -> None:
     """And no session of a bot that is not listed is emitted."""
     for listed in (BOTS[:1], BOTS[:3], BOTS):
         synced = read(simulator, kore_bot_ids=listed)
-        assert len(simulator.requests) == 10
+        assert len(simulator.requests) == 4
         assert_same(synced.records[STREAM], truth_of(simulator.world, listed))
         assert len(synced.keys(STREAM)) == len(synced.records[STREAM])
         ends = set(synced.bookmarks.values())
@@ -63,10 +63,10 @@ def test_a_bot_that_is_listed_later_is_read_from_the_start(
     simulator: Simulator,
 ) -> None:
     world = simulator.world
-    middle = (world.start + timedelta(days=8)).isoformat()
+    middle = (world.start + timedelta(days=4)).isoformat()
     first = read(simulator, kore_bot_ids=BOTS[:4], end_date=middle)
     second = read(simulator, first.state)
-    assert len(simulator.requests) == 7 + 10
+    assert len(simulator.requests) == 3 + 4
     both = first.records[STREAM] | second.records[STREAM]
     assert_same(both, truth_of(world, BOTS))
     read(simulator, second.state)
@@ -79,7 +79,7 @@ def test_the_audit_trail_counts_each_request_once(simulator: Simulator) -> None:
     synced = sync(simulator, None, streams, kore_api="account", window_days=2)
     trail = [row for name, row in synced.all_records if name == "sync_windows"]
     assert {row["bot"] for row in trail} == set(BOTS)
-    assert sum(row["requests"] for row in trail) == len(simulator.requests) == 10
+    assert sum(row["requests"] for row in trail) == len(simulator.requests) == 4
     emitted = sum(row["rows_emitted"] for row in trail)
     assert emitted == len(truth_of(simulator.world, BOTS))
 
@@ -107,7 +107,7 @@ def test_a_record_that_cannot_be_placed_puts_its_own_bot_aside_alone(
     simulator: Simulator, place: int
 ) -> None:
     world, bad = simulator.world, BOTS[place]
-    since = world.start + timedelta(days=9)
+    since = world.start + timedelta(days=5)
     simulator.faults.rules.append(Rule(without_start(bad, since)))
     first = read(simulator)
     [failure] = first.failures
@@ -171,8 +171,8 @@ def test_a_record_that_can_not_be_used_fails_its_bot_where_the_bots_own_api_woul
     listed: int, workers: int, slow: float
 ) -> None:
     """Whatever the timing of answers: the same records and the same bookmark."""
-    world = World(bots=tuple(BOTS[:2]), sessions_per_day=12)
-    bad, since = BOTS[0], world.start + timedelta(days=14, hours=1)
+    world = World(days=8, bots=tuple(BOTS[:2]), sessions_per_day=12)
+    bad, since = BOTS[0], world.start + timedelta(days=5, hours=1)
     settings = {
         "kore_bot_ids": BOTS[:listed],
         "window_days": 1,
@@ -193,7 +193,7 @@ def test_a_record_that_can_not_be_used_fails_its_bot_where_the_bots_own_api_woul
     assert_same(found["account"][2], found["bot"][2])
     assert found["account"] == found["bot"]
     bookmark = found["bot"][3][STREAM, bad]
-    assert datetime.fromisoformat(bookmark) == world.start + timedelta(days=14)
+    assert datetime.fromisoformat(bookmark) == world.start + timedelta(days=5)
 
 
 def slow_before(bot: str, since: datetime, seconds: float) -> Effect:

@@ -390,7 +390,7 @@ def test_rows_are_held_up_to_a_bound_while_the_first_window_is_awaited(
 
     def hold_up(bot: str, window: Window, position: int) -> None:
         if (bot, window.start, position) == ("bot 0", START, 0):
-            time.sleep(0.5)
+            time.sleep(0.2)
             held.append(sum(name == bot for name, _ in vendor.served))
 
     vendor.at = hold_up
@@ -414,7 +414,7 @@ def test_rows_are_held_up_to_a_bound_while_the_target_is_slow(
     vendor = busy_vendor(bots, rows=1440, most=1000)
     with reading(dense_jobs(vendor)) as ahead:
         next(iter(ahead))
-        for _ in range(800):
+        for _ in range(300):
             ahead.poll()
             time.sleep(0.001)
     assert len(vendor.served) <= 50 + 4 * 5 + 4 * 120
@@ -602,7 +602,12 @@ def test_the_vendor_sees_no_more_requests_at_once_than_set(
 ) -> None:
     gauge = Gauge()
     simulator.faults.rules.append(Rule(gauge))
-    synced = sync(simulator, max_concurrent_requests=most)
+    synced = sync(
+        simulator,
+        avaamo_page_size=30,
+        kore_page_size=30,
+        max_concurrent_requests=most,
+    )
     assert_whole(synced, simulator.world)
     assert gauge.peak == most
 
@@ -642,12 +647,12 @@ def test_a_list_that_moves_while_many_pages_are_in_flight_loses_nothing(
     every: int,
 ) -> None:
     """What any page showed comes, once, and as it is unless it left the list."""
-    world = World(sessions_per_day=30, messages_per_session=2)
+    world = World(days=8, sessions_per_day=30, messages_per_session=2)
     bots = world.bots_of(stream)
     before = expected(world, stream, world.start, end_of(world))
     moments = iter(
         [
-            (bot, world.start + timedelta(hours=12 * number, seconds=7))
+            (bot, world.start + timedelta(hours=6 * number, seconds=7))
             for number in range(30)
             for bot in bots
         ]
@@ -713,7 +718,7 @@ def test_no_passing_fault_loses_anything_of_any_stream(
             simulator,
             streams=(stream,),
             window_days=1,
-            request_timeout_seconds=0.5,
+            request_timeout_seconds=0.2,
             kore_page_size=4,
             avaamo_page_size=9,
         )
