@@ -647,7 +647,7 @@ def test_a_list_that_moves_while_many_pages_are_in_flight_loses_nothing(
     every: int,
 ) -> None:
     """What any page showed comes, once, and as it is unless it left the list."""
-    world = World(days=8, sessions_per_day=30, messages_per_session=2)
+    world = World(days=8, sessions_per_day=20, messages_per_session=2)
     bots = world.bots_of(stream)
     before = expected(world, stream, world.start, end_of(world))
     moments = iter(
@@ -668,7 +668,7 @@ def test_a_list_that_moves_while_many_pages_are_in_flight_loses_nothing(
         else:
             world.add_late(stream, bot, at)
 
-    shown, page = Shown(), len(before) // 60
+    shown, page = Shown(), len(before) // 40
     with Simulator(world) as simulator:
         simulator.faults.rules += [Rule(hook(move), every=every), Rule(shown)]
         synced = sync(

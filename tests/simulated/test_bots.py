@@ -38,7 +38,7 @@ def test_one_failing_bot_among_ten_stops_none_of_the_others(effect: Effect) -> N
     """Nor do those that come after it, though it fails at its first request."""
     bots = tuple(f"st-{number:03}" for number in range(10))
     agents = tuple(f"{number}" for number in range(300, 310))
-    world = World(agents=agents, bots=bots, days=7, sessions_per_day=8)
+    world = World(agents=agents, bots=bots, days=7, sessions_per_day=4)
     failing = {bots[3], agents[0]}
     with Simulator(world) as simulator:
         simulator.faults.rules += [Rule(effect, bot=bot) for bot in failing]

@@ -34,7 +34,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture
 def world() -> World:
     """Of the sessions of twenty days, one in four stays open for days."""
-    return World(sessions_per_day=12, open_fraction=0.25)
+    return World(sessions_per_day=8, open_fraction=0.25)
 
 
 @pytest.fixture

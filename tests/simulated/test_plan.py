@@ -144,7 +144,7 @@ def test_a_burst_is_counted(simulator: Simulator) -> None:
 @pytest.mark.parametrize("types", [[], ["agent"]])
 def test_a_sync_goes_on_from_its_state_as_planned(types: list[str]) -> None:
     """Sessions that are open are asked for by their ids, 50 at a time."""
-    with Simulator(World(sessions_per_day=30, open_fraction=0.9)) as simulator:
+    with Simulator(World(days=13, sessions_per_day=20, open_fraction=0.9)) as simulator:
         end = simulator.world.start + 8 * DAY
         settings: dict[str, Any] = {
             "lookback_hours": 3,

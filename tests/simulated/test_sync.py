@@ -351,7 +351,7 @@ def test_of_sessions_that_were_not_asked_for_nothing_is_told(
 @pytest.fixture
 def drifting() -> Iterator[Simulator]:
     """A simulator whose lists take more than one page."""
-    with Simulator(World(days=8, sessions_per_day=60)) as running:
+    with Simulator(World(days=8, sessions_per_day=40)) as running:
         yield running
 
 

@@ -26,7 +26,7 @@ Unit = Literal["seconds", "milliseconds", "microseconds"]
 @pytest.fixture
 def busy(simulator: Simulator) -> Simulator:
     """One agent has records, the other has none."""
-    simulator.world = World(sessions_per_day={"201": 12, "202": 0})
+    simulator.world = World(days=8, sessions_per_day={"201": 12, "202": 0})
     return simulator
 
 
@@ -63,7 +63,7 @@ def test_another_unit_is_found_out_and_told(
     if others == "ignore":
         # It answers with its last days; what lies outside of the range tells on it.
         busy.world.now += 20 * 86_400
-    assert_whole(busy, max_concurrent_requests=workers, end_date="2026-03-21T00:00:00Z")
+    assert_whole(busy, max_concurrent_requests=workers, end_date="2026-03-09T00:00:00Z")
     assert f"Avaamo counts time in {unit}; so does this run" in caplog.text
 
 
@@ -89,7 +89,7 @@ def test_units_are_tried_as_seldom_as_can_be(busy: Simulator) -> None:
     """Twice for a window of a list without any, if no other list has shown the unit."""
     sync(busy, None, LISTS, avaamo_agent_ids=["202"], window_days=1)
     asked = [int(call.params["to_timetoken"]) for call in busy.requests]
-    assert len([token for token in asked if token > 10**11]) == 2 * 20 * len(LISTS)
+    assert len([token for token in asked if token > 10**11]) == 2 * 8 * len(LISTS)
     busy.requests.clear()
     sync(busy, None, LISTS, avaamo_agent_ids=["201"], window_days=1)
     asked = [int(call.params["to_timetoken"]) for call in busy.requests]
@@ -199,7 +199,7 @@ def test_the_default_of_the_last_days_is_not_taken_for_all_there_is(
 def test_a_quiet_hour_takes_few_requests_more(simulator: Simulator) -> None:
     """A list that is empty for an hour is none for a week, and proves the unit."""
     agents = [str(number) for number in range(300, 320)]
-    simulator.world = World(agents=tuple(agents), sessions_per_day=3)
+    simulator.world = World(days=4, agents=tuple(agents), sessions_per_day=3)
     simulator.world.now += 3600
     first = sync(simulator, None, LISTS)
     simulator.requests.clear()

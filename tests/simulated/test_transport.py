@@ -48,7 +48,7 @@ def test_a_fault_in_every_third_answer_loses_nothing(
     simulator: Simulator, effect: Effect
 ) -> None:
     simulator.faults.rules.append(Rule(effect, every=3, times=12))
-    synced = sync(simulator, request_timeout_seconds=0.3)
+    synced = sync(simulator, request_timeout_seconds=0.2)
     world = simulator.world
     for stream in STREAMS:
         truth = expected(world, stream, world.start, end_of(world))

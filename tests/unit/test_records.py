@@ -56,7 +56,9 @@ NOTHING = {
 }
 NAN, INFINITY = float("nan"), float("inf")
 
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNTIMED = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 """Properties hold on a busy machine too."""
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -79,7 +81,9 @@ CLEAN_VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(CLEAN_TEXT, inner),
     max_leaves=8,
 )
-OBJECTS = st.dictionaries(st.sampled_from([*COLUMNS, *NOTHING]) | TEXT, VALUES)
+OBJECTS = st.dictionaries(
+    st.sampled_from([*COLUMNS, *NOTHING]) | TEXT, VALUES, max_size=8
+)
 
 
 def strings_of(value: object) -> Iterator[str]:
