@@ -33,7 +33,7 @@ class Tap(TapBotsessions):
 
 @dataclass
 class Synced(MsgSpecWriter):
-    """What a run of the tap wrote.
+    """The messages that a run of the tap wrote, and its failures.
 
     Attributes:
         messages: All of it, decoded.
@@ -172,7 +172,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No session is so old that its time is asked for beside its id."""
+    """Sessions are read by their id alone, however old they are."""
     hand_in(monkeypatch, whole_by_id=timedelta(days=36_500))
 
 

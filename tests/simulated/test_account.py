@@ -1,4 +1,4 @@
-"""The API of Kore.ai's accounts: one reading for all bots that are read alike."""
+"""The API of Kore.ai's accounts: bots of one app are read together."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def without_start(bot: str, since: datetime) -> Effect:
 
 
 @pytest.mark.parametrize("place", [0, 2, 4])
-def test_a_record_that_cannot_be_placed_puts_its_own_bot_aside_alone(
+def test_a_record_without_its_time_fails_its_own_bot_alone(
     simulator: Simulator, place: int
 ) -> None:
     world, bad = simulator.world, BOTS[place]
@@ -125,7 +125,7 @@ def test_a_record_that_cannot_be_placed_puts_its_own_bot_aside_alone(
     assert_same(both, truth_of(world, BOTS))
 
 
-def test_bots_of_another_app_are_read_apart(simulator: Simulator) -> None:
+def test_bots_of_another_app_are_read_separately(simulator: Simulator) -> None:
     app = App("cs-of-another", "another-secret-" + "0" * 40)
     own = [
         {
@@ -136,12 +136,12 @@ def test_bots_of_another_app_are_read_apart(simulator: Simulator) -> None:
         for bot in BOTS[3:]
     ]
     synced = read(simulator, kore_bot_credentials=own)
-    told = [failure.label for failure in synced.failures]
-    assert told == [f"kore_sessions, bot {bot}" for bot in BOTS[3:]]
+    labels = [failure.label for failure in synced.failures]
+    assert labels == [f"kore_sessions, bot {bot}" for bot in BOTS[3:]]
     assert_same(synced.records[STREAM], truth_of(simulator.world, BOTS[:3]))
 
 
-def test_sessions_by_their_ids_are_asked_for_once(simulator: Simulator) -> None:
+def test_sessions_by_their_ids_are_requested_once(simulator: Simulator) -> None:
     truth = truth_of(simulator.world, BOTS)
     some = [session for _, session in truth][::12]
     synced = read(simulator, kore_session_ids=some)
@@ -150,7 +150,7 @@ def test_sessions_by_their_ids_are_asked_for_once(simulator: Simulator) -> None:
     assert found == set(some)
 
 
-def test_a_refused_account_is_told_once_for_all_of_its_bots(
+def test_a_refused_account_is_reported_once_for_all_of_its_bots(
     simulator: Simulator,
 ) -> None:
     config = config_for(
@@ -167,7 +167,7 @@ def test_a_refused_account_is_told_once_for_all_of_its_bots(
 @pytest.mark.parametrize("slow", [0.0, 0.05])
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize("listed", [1, 2])
-def test_a_record_that_can_not_be_used_fails_its_bot_where_the_bots_own_api_would(
+def test_an_invalid_record_fails_its_bot_where_the_bots_own_api_would(
     listed: int, workers: int, slow: float
 ) -> None:
     """Whatever the timing of answers: the same records and the same bookmark."""
@@ -197,7 +197,7 @@ def test_a_record_that_can_not_be_used_fails_its_bot_where_the_bots_own_api_woul
 
 
 def slow_before(bot: str, since: datetime, seconds: float) -> Effect:
-    """A bot's sessions lack their start from an instant on; what is sound is slow."""
+    """A bot's sessions lack their start from an instant on; other answers are slow."""
     broken = without_start(bot, since)
 
     async def effect(answer: Answer) -> Reply:
@@ -291,7 +291,7 @@ def revisited(
         reply = await answer()
         return replace(reply, body={"sessions": sessions, "invalidSessions": []})
 
-    # Both are asked for first, and by their ids.
+    # The first request reads both by their ids.
     simulator.faults.rules.append(Rule(answer_by_id, times=1))
     state = {"bookmarks": {STREAM: {"partitions": partitions}}}
     return read(simulator, state, kore_bot_ids=BOTS[:2], lookback_hours=0, **settings)
@@ -316,7 +316,7 @@ def test_a_session_by_id_that_cannot_be_used_fails_its_own_bot_alone(
     assert synced.keys(STREAM) == [(BOTS[1], "s-2")]
 
 
-def test_a_session_by_id_of_a_bot_that_was_not_asked_for_it_is_left_out(
+def test_a_session_by_id_is_left_out_if_it_was_requested_for_another_bot(
     simulator: Simulator,
 ) -> None:
     """Another bot of the account may have a session of the same id, sound or not."""

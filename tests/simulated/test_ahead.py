@@ -84,7 +84,7 @@ def reader_threads() -> list[threading.Thread]:
 
 @dataclass
 class Vendor:
-    """Lists of bots, served page by page; what happens at a page is for tests to say.
+    """Lists of bots, served page by page; a test may say what happens at a page.
 
     Attributes:
         rows: The rows of each bot.
@@ -202,7 +202,7 @@ def reading(
 
 
 def read(jobs: Sequence[Job], **more: Any) -> Outcomes:
-    """Read all of it; what came of each bot, in the order in which it came."""
+    """Read all of it; the outcomes of each bot, in the order in which they came."""
     outcomes: Outcomes = defaultdict(list)
     with reading(jobs, **more) as ahead:
         for _, bot, outcome in ahead:
@@ -293,7 +293,7 @@ class Shape:
     Attributes:
         minutes: When its rows are.
         days: How wide each of its ranges is.
-        fails_at: The minute at which whatever is asked fails for good, if any.
+        fails_at: The minute at which every request fails for good, if any.
     """
 
     minutes: list[int]
@@ -383,7 +383,7 @@ def dense_jobs(vendor: Vendor) -> list[Job]:
 def test_rows_are_held_up_to_a_bound_while_the_first_window_is_awaited(
     bots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was in flight when the bound was reached comes on top."""
+    """Requests in flight when the bound was reached come on top."""
     hand_in(monkeypatch, max_rows_ahead=50)
     vendor = busy_vendor(bots, rows=1440, most=1000)
     held = []
@@ -409,7 +409,7 @@ def test_rows_are_held_up_to_a_bound_while_the_first_window_is_awaited(
 def test_rows_are_held_up_to_a_bound_while_the_target_is_slow(
     bots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was in flight comes on top, and at most a window for each worker."""
+    """Requests in flight come on top, and at most a window for each worker."""
     hand_in(monkeypatch, max_rows_ahead=50)
     vendor = busy_vendor(bots, rows=1440, most=1000)
     with reading(dense_jobs(vendor)) as ahead:
@@ -423,7 +423,7 @@ def test_rows_are_held_up_to_a_bound_while_the_target_is_slow(
 def test_a_bot_that_waits_does_not_stop_the_others_though_much_is_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first window of one bot has to wait, and what follows it is held."""
+    """The first window of one bot has to wait, and the windows after it are held."""
     hand_in(monkeypatch, max_rows_ahead=20)
     vendor = busy_vendor(2, rows=1440, most=1000)
     done = threading.Event()
@@ -444,7 +444,7 @@ def test_a_bot_that_waits_does_not_stop_the_others_though_much_is_held(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("retries", [0, 1, 3])
-def test_a_request_is_repeated_so_often_and_then_given_up(retries: int) -> None:
+def test_a_request_is_repeated_so_often_and_then_fails(retries: int) -> None:
     vendor = busy_vendor(2)
 
     def fail(bot: str, _: Window, __: int) -> None:
@@ -532,7 +532,7 @@ def test_to_leave_early_makes_no_further_request_and_leaves_no_thread(
     assert len(vendor.sent) == sent
 
 
-def test_what_a_job_reads_first_comes_first() -> None:
+def test_the_first_reading_of_a_job_comes_first() -> None:
     vendor = busy_vendor(1)
     [job] = jobs_of(vendor)
 
@@ -553,7 +553,7 @@ def test_what_a_job_reads_first_comes_first() -> None:
     assert numbers(outcomes) == [7, *range(0, 6000, 60)]
 
 
-def test_an_error_of_what_a_job_reads_first_ends_it() -> None:
+def test_an_error_of_the_first_reading_of_a_job_ends_it() -> None:
     vendor = busy_vendor(1)
     [job] = jobs_of(vendor)
 
@@ -613,7 +613,7 @@ def test_the_vendor_sees_no_more_requests_at_once_than_set(
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_bots_are_read_at_once(simulator: Simulator, stream: Any) -> None:
+def test_all_bots_are_read_at_the_same_time(simulator: Simulator, stream: Any) -> None:
     """The first record of the last bot leaves before the last record of the first."""
     simulator.faults.rules.append(Rule(latency(0.02)))
     synced = sync(simulator, streams=(stream,), window_days=1)
@@ -625,7 +625,7 @@ def test_bots_are_read_at_once(simulator: Simulator, stream: Any) -> None:
 
 @dataclass
 class Shown:
-    """An effect that puts down what the pages show: what names their records."""
+    """An effect that records which records the pages show, by name or id."""
 
     names: set[str] = field(default_factory=set)
 
@@ -646,7 +646,7 @@ def test_a_list_that_moves_while_many_pages_are_in_flight_loses_nothing(
     leaving: bool,  # noqa: FBT001 -- rows leave the list, or arrive late
     every: int,
 ) -> None:
-    """What any page showed comes, once, and as it is unless it left the list."""
+    """Each record of a page comes once, and as it is unless it left the list."""
     world = World(days=8, sessions_per_day=20, messages_per_session=2)
     bots = world.bots_of(stream)
     before = expected(world, stream, world.start, end_of(world))
@@ -679,11 +679,11 @@ def test_a_list_that_moves_while_many_pages_are_in_flight_loses_nothing(
             max_concurrent_requests=8,
         )
     after = expected(world, stream, world.start, end_of(world))
-    lasting = {key: record for key, record in before.items() if key in after}
+    staying = {key: record for key, record in before.items() if key in after}
     assert len(before.keys() ^ after.keys()) > 5
     assert synced.failures == []
     found = synced.records[stream]
-    assert_same({key: found.get(key, {}) for key in lasting}, lasting)
+    assert_same({key: found.get(key, {}) for key in staying}, staying)
     assert len(synced.keys(stream)) == len(found)
     assert shown.names == {name for _, name, *_ in found}
 

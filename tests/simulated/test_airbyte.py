@@ -34,7 +34,7 @@ def config(simulator: Simulator) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [["kore_sessions"], {}, 3, None, "\ud83d"])
-def test_a_stream_that_has_no_name_is_told_as_an_error(
+def test_a_stream_that_has_no_name_is_an_error(
     config: dict[str, Any], name: Any
 ) -> None:
     configured = {"streams": [{"stream": {"name": name}, "sync_mode": "full_refresh"}]}
@@ -42,7 +42,7 @@ def test_a_stream_that_has_no_name_is_told_as_an_error(
         Source(AirbyteWriter(BytesIO())).read(config, configured, [])
 
 
-def test_an_error_of_our_own_is_told_without_secrets_and_stops_one_stream(
+def test_a_mistake_in_the_code_is_reported_without_secrets_and_stops_one_stream(
     simulator: Simulator, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = config["avaamo_access_token"]
@@ -67,7 +67,7 @@ def test_an_error_of_our_own_is_told_without_secrets_and_stops_one_stream(
 
 @dataclass
 class Told:
-    """What a command told: its messages by the protocol's models, and its end."""
+    """The output of a command: its messages by the protocol's models, its exit code."""
 
     messages: list[AirbyteMessage]
     code: int
@@ -93,7 +93,7 @@ class Told:
         return [json.loads(each.model_dump_json()) for each in last.values()]
 
     def statuses(self, stream: str) -> list[AirbyteStreamStatus]:
-        """What was told of how a stream fared."""
+        """The statuses of a stream."""
         return [
             message.trace.stream_status.status
             for message in self.messages

@@ -1,4 +1,4 @@
-"""The audit trail tells of every window that was read, and proves completeness."""
+"""The audit trail lists every window that was read, and proves completeness."""
 
 from __future__ import annotations
 
@@ -82,36 +82,38 @@ def test_its_figures_are_those_of_the_records_and_requests(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_it_tells_what_was_asked_or_read_again(simulator: Simulator) -> None:
+def test_repeated_requests_and_repeated_readings_are_counted(
+    simulator: Simulator,
+) -> None:
     simulator.faults.rules = [
         Rule(status(503), endpoint="messages", bot="201", times=2),
         Rule(wrong_total(1), endpoint="messages", bot="202", times=1),
     ]
     found = windows(audited(simulator, None, ["avaamo_messages"], window_days=6))
-    asked, read = found["avaamo_messages", "201"], found["avaamo_messages", "202"]
-    assert sum(record["requests"] for record in asked) == 2 + sum(
-        -(-record["rows_received"] // 100) for record in asked
+    repeated, reread = (found["avaamo_messages", bot] for bot in ("201", "202"))
+    assert sum(record["requests"] for record in repeated) == 2 + sum(
+        -(-record["rows_received"] // 100) for record in repeated
     )
-    assert {record["times_read"] for record in asked} == {1}
-    assert sorted(record["times_read"] for record in read)[-2:] == [1, 2]
+    assert {record["times_read"] for record in repeated} == {1}
+    assert sorted(record["times_read"] for record in reread)[-2:] == [1, 2]
 
 
-def test_a_window_is_told_of_before_the_state_that_vouches_for_it(
+def test_the_audit_record_of_a_window_comes_before_its_state(
     simulator: Simulator,
 ) -> None:
-    told: dict[str, str] = {}
+    last_end: dict[str, str] = {}
     synced = audited(simulator, None, ["kore_sessions"], window_days=3)
     for message in synced.messages:
         if message.get("stream") == "sync_windows" and message["type"] == "RECORD":
-            told[message["record"]["bot"]] = message["record"]["window_end"]
+            last_end[message["record"]["bot"]] = message["record"]["window_end"]
         if message["type"] == "STATE":
             state = message["value"]["bookmarks"].get("kore_sessions", {})
             for partition in state.get("partitions", []):
                 bookmark = partition.get("replication_key_value")
-                assert bookmark == told.get(partition["context"]["bot_id"])
+                assert bookmark == last_end.get(partition["context"]["bot_id"])
 
 
-def test_open_sessions_that_are_asked_for_by_their_ids_are_told_of(
+def test_open_sessions_that_are_read_by_their_ids_are_in_the_audit_trail(
     simulator: Simulator,
 ) -> None:
     world = simulator.world

@@ -1,4 +1,4 @@
-"""One bot's trouble stays its own, and is told."""
+"""One bot's failure stops no other bot, and is reported."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_bot_of_its_own_app_fails_alone(simulator: Simulator) -> None:
 def test_a_bot_that_fails_in_the_middle_keeps_what_it_has(
     simulator: Simulator, stream: Any
 ) -> None:
-    """What it emitted is whole up to its bookmark, where the next run goes on."""
+    """Its records are whole up to its bookmark, where the next run goes on."""
     world = simulator.world
     bots = world.bots if stream == "kore_sessions" else world.agents
     fault = Rule(hook(lambda: None), bot=bots[0])

@@ -1,4 +1,4 @@
-"""`--check`: each bot asked for in seconds, and what is other than assumed told."""
+"""`--check`: each bot is tried in seconds, and surprises are reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def checked(simulator: Simulator, **settings: Any) -> dict[str, VendorCheck]:
-    """What is found out about each vendor."""
+    """The findings of a check, by stream."""
     tap = TapBotsessions(config=config_for(simulator, **settings))
     return {each.stream.name: each for each in tap.check().vendors()}
 
@@ -51,7 +51,7 @@ def test_few_requests_are_made(simulator: Simulator) -> None:
         ({"avaamo_unit": "milliseconds"}, "It counts time in milliseconds"),
     ],
 )
-def test_what_a_vendor_does_otherwise_is_noticed(
+def test_a_vendor_that_differs_from_the_assumptions_is_noticed(
     simulator: Simulator, options: dict[str, Any], said: str
 ) -> None:
     assert [each for each in remarks(simulator) if said in each] == []
@@ -61,12 +61,14 @@ def test_what_a_vendor_does_otherwise_is_noticed(
     assert remark.endswith(".")
 
 
-def test_nothing_is_remarked_where_all_is_as_assumed(simulator: Simulator) -> None:
+def test_there_is_no_remark_where_all_is_as_assumed(simulator: Simulator) -> None:
     assert remarks(simulator) == []
 
 
 @pytest.mark.parametrize("ahead", [-400, 90])
-def test_clocks_that_are_apart_are_told(simulator: Simulator, ahead: int) -> None:
+def test_a_difference_between_the_clocks_is_reported(
+    simulator: Simulator, ahead: int
+) -> None:
     async def effect(answer: Answer) -> Reply:
         reply = await answer()
         date = formatdate(time.time() + ahead, usegmt=True)
@@ -80,7 +82,7 @@ def test_clocks_that_are_apart_are_told(simulator: Simulator, ahead: int) -> Non
         assert "ahead of" in remark if ahead > 0 else "behind" in remark
 
 
-def test_a_date_that_is_none_tells_nothing(simulator: Simulator) -> None:
+def test_an_invalid_date_says_nothing_of_the_clock(simulator: Simulator) -> None:
     date = {"Date": "once upon a time", "X-RateLimit-Remaining": "17"}
     body = {"entries": [], "total_entries": 0}
     simulator.faults.rules = [Rule(status(200, body, date), vendor="avaamo")]
@@ -89,7 +91,7 @@ def test_a_date_that_is_none_tells_nothing(simulator: Simulator) -> None:
     assert found.budget_left == "17"
 
 
-def test_of_a_shared_account_a_bots_own_records_are_told(simulator: Simulator) -> None:
+def test_of_a_shared_account_a_bots_own_records_are_shown(simulator: Simulator) -> None:
     """And a bot of which there is none may well be a mistake."""
     world = simulator.world
     bots = [world.bots[0], "st-mistyped"]

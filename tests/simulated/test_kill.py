@@ -34,7 +34,7 @@ class Target:
     """Keeps the records that came before a state, and that state; nothing else.
 
     Attributes:
-        records: What it keeps, by stream and key.
+        records: Those that it keeps, by stream and key.
         state: The last state.
         again: How many records came that it had kept before.
     """
@@ -44,7 +44,7 @@ class Target:
     again: int = 0
 
     def take(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Take what came of a run.
+        """Take the output of a run.
 
         Returns:
             The records that it does not keep: those that no state came after.
@@ -156,7 +156,7 @@ def test_a_stream_that_ends_again_and_again_loses_nothing(
 def test_a_stream_may_end_at_any_line_of_a_run(
     simulator: Simulator, world: World
 ) -> None:
-    """A kill for every place between two lines: what is lost is read again."""
+    """Killed after every tenth line: the next run reads the lost records again."""
     whole = sync(simulator, **FINE)
     truth = {
         stream: expected(world, stream, world.start, end_of(world))
@@ -201,11 +201,11 @@ def test_in_batch_mode_no_state_leaves_before_the_files_that_it_vouches_for(
         target = Target()
         target.take(messages[: place + 1])
         for (stream, bot), bookmark in Synced([message]).bookmarks.items():
-            owed = whole[stream].items()
+            truth = whole[stream].items()
             before = instant(bookmark, world)
             assert target.records[stream].keys() >= {
                 key
-                for key, record in owed
+                for key, record in truth
                 if key[0] == bot and time_of(record) < before
             }
 

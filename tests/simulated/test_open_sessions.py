@@ -46,7 +46,7 @@ def simulator(world: World) -> Iterator[Simulator]:
 def read(
     simulator: Simulator, at: datetime, state: dict[str, Any] | None = None, **more: Any
 ) -> Synced:
-    """Run the tap at an instant, without a lookback unless told otherwise."""
+    """Run the tap at an instant, without a lookback unless a setting says so."""
     simulator.world.now = at.timestamp()
     simulator.requests.clear()
     settings = {"kore_open_session_days": 40, "lookback_hours": 0} | more
@@ -81,8 +81,8 @@ def active(records: Keyed) -> dict[str, set[str]]:
     }
 
 
-def ids_asked(simulator: Simulator) -> list[list[str]]:
-    """The ids that each request by id asked for."""
+def requested_ids(simulator: Simulator) -> list[list[str]]:
+    """The ids of each request by ids."""
     bodies = [call.body for call in simulator.requests]
     return [body["sessionId"] for body in bodies if "sessionId" in body]
 
@@ -94,7 +94,7 @@ def test_a_session_read_open_is_as_it_is_after_each_run(
 ) -> None:
     """In as few requests as can be: fifty ids each, and those for the windows.
 
-    The account's API is asked once for all bots.
+    In the account's API, one request serves all bots.
     """
     found: Keyed = {}
     state = None
@@ -102,8 +102,10 @@ def test_a_session_read_open_is_as_it_is_after_each_run(
     open_before: dict[str, list[str]] = {}
     for at in (10, 15, 40):
         synced = read(simulator, day(at), state, kore_api=api)
-        asked = [len(names) for names in open_before.values()]
-        readings = [sum(asked)] if api == "account" else asked or [0] * len(world.bots)
+        ids_of_bots = [len(names) for names in open_before.values()] or [0] * len(
+            world.bots
+        )
+        readings = [sum(ids_of_bots)] if api == "account" else ids_of_bots
         assert len(simulator.requests) == sum(
             math.ceil(ids / 50) + windows[at] for ids in readings
         )
@@ -124,17 +126,17 @@ def test_a_session_that_did_not_change_is_not_emitted_again(
 ) -> None:
     first = read(simulator, day(10))
     second = read(simulator, day(10), first.state)
-    assert len(ids_asked(simulator)) == 2
+    assert len(requested_ids(simulator)) == 2
     assert second.all_records == []
     assert second.state == first.state
 
 
-def test_a_session_within_the_lookback_is_not_asked_for_twice(
+def test_a_session_within_the_lookback_is_not_requested_twice(
     simulator: Simulator,
 ) -> None:
     first = read(simulator, day(10))
     second = read(simulator, day(11), first.state, lookback_hours=10 * 24)
-    assert ids_asked(simulator) == []
+    assert requested_ids(simulator) == []
     keys = second.keys("kore_sessions")
     assert len(keys) == len(set(keys))
     assert_same(second.records["kore_sessions"], truth(simulator.world))
@@ -146,14 +148,14 @@ def test_nothing_is_followed_if_it_is_not_wanted(
     first = read(simulator, day(10), kore_open_session_days=0)
     assert not any(followed(first).values())
     second = read(simulator, day(15), first.state, kore_open_session_days=0)
-    assert ids_asked(simulator) == []
+    assert requested_ids(simulator) == []
     assert_same(
         second.records["kore_sessions"],
         expected(world, "kore_sessions", day(10), day(15)),
     )
 
 
-def test_sessions_that_have_become_too_old_are_asked_for_once_more(
+def test_sessions_that_have_become_too_old_are_requested_once_more(
     simulator: Simulator, world: World
 ) -> None:
     first = read(simulator, day(10))
@@ -166,8 +168,8 @@ def test_sessions_that_have_become_too_old_are_asked_for_once_more(
     }
     assert old
     second = read(simulator, day(15), first.state, kore_open_session_days=8)
-    asked = {name for names in ids_asked(simulator) for name in names}
-    assert old < asked
+    requested = {name for names in requested_ids(simulator) for name in names}
+    assert old < requested
     union = first.records["kore_sessions"] | second.records["kore_sessions"]
     assert_same(union, truth(world))
     assert not old & {name for names in followed(second).values() for name in names}
@@ -184,7 +186,7 @@ def read_and_lose(simulator: Simulator) -> tuple[Synced, tuple[str, str]]:
     return first, (bot, gone)
 
 
-def test_a_session_that_is_gone_is_asked_for_no_more(
+def test_a_session_that_is_gone_is_not_requested_again(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, (bot, gone) = read_and_lose(simulator)
@@ -194,7 +196,7 @@ def test_a_session_that_is_gone_is_asked_for_no_more(
 
 
 def test_an_old_session_keeps_its_tags(simulator: Simulator, world: World) -> None:
-    """They come by its id only where its time is asked for as well."""
+    """They come by its id only where its time is requested as well."""
     simulator.options.kore_tags_for_days = 14
     first = read(simulator, day(10))
     second = read(simulator, day(60), first.state, end_date=day(10).isoformat())
@@ -214,7 +216,7 @@ def test_an_old_session_keeps_its_tags(simulator: Simulator, world: World) -> No
 def test_a_session_that_a_server_is_silent_on_stops_nothing(
     simulator: Simulator, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is asked for again, since it is not said to be gone, until it is too old."""
+    """It is requested again, since it is not said to be gone, until it is too old."""
     simulator.options.kore_silent_ids = True
     first, (bot, gone) = read_and_lose(simulator)
     second = read(simulator, day(11), first.state)
@@ -229,7 +231,7 @@ def test_a_session_that_a_server_is_silent_on_stops_nothing(
 
 
 def cuts(messages: list[dict[str, Any]]) -> Iterator[Synced]:
-    """What a target keeps of a run that is killed, for each place where it may be."""
+    """The output of a run that is killed, up to each of its states."""
     for place, message in enumerate(messages):
         if message["type"] == "STATE":
             yield Synced(messages[: place + 1])
@@ -243,7 +245,7 @@ def test_more_open_sessions_than_are_followed_are_corrected_after_any_kill(
     assert not any(followed(first).values())
     before = first.records["kore_sessions"]
     second = read(simulator, day(15), first.state, window_days=1)
-    assert ids_asked(simulator) == []
+    assert requested_ids(simulator) == []
     assert_same(before | second.records["kore_sessions"], truth(world))
     killed = list(cuts(second.messages))
     assert len(killed) > 15
@@ -256,7 +258,7 @@ def test_more_open_sessions_than_are_followed_are_corrected_after_any_kill(
     assert_same(found, truth(world))
 
 
-def test_what_is_followed_outlives_any_kill(simulator: Simulator, world: World) -> None:
+def test_followed_sessions_outlive_any_kill(simulator: Simulator, world: World) -> None:
     first = read(simulator, day(10))
     second = read(simulator, day(15), first.state, window_days=0.5)
     for kept in list(cuts(second.messages))[::3]:
@@ -307,7 +309,7 @@ def test_a_filter_by_containment_type_and_open_sessions_go_together(
 
 @pytest.mark.parametrize("days", [0, 40])
 @pytest.mark.parametrize("types", [["agent"], ["agent", "selfService"]])
-def test_sessions_that_do_not_tell_their_type_are_of_that_of_their_list(
+def test_sessions_without_a_type_have_the_type_of_their_list(
     simulator: Simulator, world: World, types: list[str], days: int
 ) -> None:
     """As those of version 8 of the API; whether open ones are followed or not."""
@@ -316,8 +318,8 @@ def test_sessions_that_do_not_tell_their_type_are_of_that_of_their_list(
         simulator, day(40), kore_containment_types=types, kore_open_session_days=days
     )
     world.kore_version = "v10"
-    owed = of_types(truth(world), types)
-    assert synced.records["kore_sessions"].keys() == owed.keys()
+    listed = of_types(truth(world), types)
+    assert synced.records["kore_sessions"].keys() == listed.keys()
 
 
 @pytest.mark.parametrize("types", [["agent"], ["agent", "selfService"]])
@@ -339,8 +341,8 @@ def test_a_session_that_closes_between_the_lists_of_two_types_is_not_lost(
     first = read(simulator, day(5), **only)
     second = read(simulator, day(40), first.state, **only)
     found = first.records["kore_sessions"] | second.records["kore_sessions"]
-    owed = of_types(truth(world), types)
-    assert {key for key in owed if key[0] == bot} <= found.keys()
+    listed = of_types(truth(world), types)
+    assert {key for key in listed if key[0] == bot} <= found.keys()
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_hashes_are_those_of_hmac_sha256_and_join_streams(served: Simulator) -> 
     assert joined
 
 
-def test_what_is_not_personal_stays(served: Simulator) -> None:
+def test_columns_that_are_not_personal_stay(served: Simulator) -> None:
     kept = sync(served)
     for settings in (HASH, DROP):
         synced = sync(served, **settings)
@@ -135,7 +135,7 @@ def test_what_is_not_personal_stays(served: Simulator) -> None:
                 assert column(synced, stream, name) == column(kept, stream, name)
 
 
-def test_what_is_personal_is_of_a_kind_that_is_known(served: Simulator) -> None:
+def test_personal_columns_are_of_a_known_kind(served: Simulator) -> None:
     kinds = {"id", "name", "other", "tags", "text"}
     for schema in schemas(served).values():
         assert {field.get("x-personal", "id") for field in schema.values()} <= kinds
@@ -156,7 +156,7 @@ def test_texts_are_dropped_unless_they_are_to_be_kept(served: Simulator) -> None
     assert set(column(dropped, "avaamo_messages", "content")) == {None}
 
 
-def test_what_is_dropped_is_null_but_for_a_part_of_a_key(served: Simulator) -> None:
+def test_dropped_columns_are_null_but_for_a_part_of_a_key(served: Simulator) -> None:
     synced = sync(served, **DROP)
     for stream, schema in schemas(served).items():
         for name, field in schema.items():

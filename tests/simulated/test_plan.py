@@ -1,4 +1,4 @@
-"""`--plan`: what a sync would do, held against what it then does."""
+"""`--plan`: the forecast of a sync, compared with the sync itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def problems(found: Plan) -> list[str]:
 
 
 def figures(found: Plan) -> Figures:
-    """What a plan says."""
+    """The figures of a plan."""
     return {
         (bot.stream.name, bot.bot): (
             bot.forecast.windows,
@@ -65,7 +65,7 @@ def done(
     streams: Sequence[str] = STREAMS,
     **settings: Any,
 ) -> Figures:
-    """What a sync does, by its audit trail."""
+    """The figures of a sync, by its audit trail."""
     found: Figures = {}
     for name, record in audited(simulator, state, streams, **settings).all_records:
         if name != "sync_windows":
@@ -78,7 +78,7 @@ def done(
     return found
 
 
-def asked(found: Figures) -> Figures:
+def with_requests(found: Figures) -> Figures:
     """Those that take a request; an account's sessions are read with its first bot."""
     return {name: each for name, each in found.items() if each[2]}
 
@@ -131,7 +131,8 @@ def test_a_sync_does_what_was_planned(world: World, settings: dict[str, Any]) ->
         found = planned(simulator, **settings)
         assert found.is_whole
         assert found.is_counted
-        assert asked(figures(found)) == asked(done(simulator, **settings))
+        planned_figures = with_requests(figures(found))
+        assert planned_figures == with_requests(done(simulator, **settings))
 
 
 def test_a_burst_is_counted(simulator: Simulator) -> None:
@@ -143,7 +144,7 @@ def test_a_burst_is_counted(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("types", [[], ["agent"]])
 def test_a_sync_goes_on_from_its_state_as_planned(types: list[str]) -> None:
-    """Sessions that are open are asked for by their ids, 50 at a time."""
+    """Open sessions are read by their ids, 50 at a time."""
     with Simulator(World(days=13, sessions_per_day=20, open_fraction=0.9)) as simulator:
         end = simulator.world.start + 8 * DAY
         settings: dict[str, Any] = {
@@ -194,7 +195,7 @@ def test_a_long_range_is_extrapolated(volume: float) -> None:
         assert abs(requests - truth[bot][2]) <= 0.05 * truth[bot][2] + pages
 
 
-def test_windows_that_are_narrowed_are_foreseen(
+def test_a_plan_foresees_windows_that_are_narrowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A day has busy hours, for which a window is too wide that was not before."""
@@ -222,10 +223,12 @@ def test_a_late_start_is_seen() -> None:
         assert requests == pytest.approx(truth[bot][2], rel=0.1)
 
 
-# What the plan itself takes.
+# The requests of the plan itself.
 
 
-def test_its_requests_are_few_and_for_one_record(simulator: Simulator) -> None:
+def test_the_requests_of_a_plan_are_few_and_for_one_record(
+    simulator: Simulator,
+) -> None:
     simulator.world = World(days=90, sessions_per_day=3)
     found = planned(simulator)
     assert found.requests_made == len(simulator.requests) == len(LISTS) * 2 * SAMPLES
@@ -241,7 +244,7 @@ def test_each_containment_type_is_counted(simulator: Simulator) -> None:
     assert found.requests_made == len(simulator.requests) == 2 * 2 * 3
 
 
-def test_it_does_not_wait_for_long(
+def test_a_plan_does_not_wait_for_long(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where bots share a budget, fewer windows are counted, but one of each."""
@@ -250,13 +253,13 @@ def test_it_does_not_wait_for_long(
         days=90, sessions_per_day=3, agents=tuple(map(str, range(100, 160)))
     )
     found = planned(simulator, None, LISTS, avaamo_requests_per_minute=120)
-    asked = [call.vendor for call in simulator.requests]
-    assert asked.count("kore") == 2 * SAMPLES
-    assert asked.count("avaamo") == len(AVAAMO_LISTS) * 60
+    vendors = [call.vendor for call in simulator.requests]
+    assert vendors.count("kore") == 2 * SAMPLES
+    assert vendors.count("avaamo") == len(AVAAMO_LISTS) * 60
     assert found.is_whole
 
 
-def test_the_lists_of_a_window_are_reckoned_with(
+def test_the_limit_of_a_plan_counts_every_list_of_a_window(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hand_in(monkeypatch, max_plan_seconds=0.0)
@@ -282,7 +285,9 @@ def test_a_request_that_is_repeated_is_counted(
 
 
 @pytest.mark.parametrize("unit", ["milliseconds", "microseconds"])
-def test_it_counts_time_as_the_server_does(simulator: Simulator, unit: Any) -> None:
+def test_a_plan_counts_time_in_the_servers_unit(
+    simulator: Simulator, unit: Any
+) -> None:
     truth = figures(planned(simulator, None, ("avaamo_sessions",)))
     simulator.options.avaamo_unit = unit
     found = planned(simulator, None, ("avaamo_sessions",))
@@ -330,7 +335,7 @@ def test_an_account_has_one_budget_for_all_bots(simulator: Simulator) -> None:
     assert share.seconds == schedule(share.requests, {61: 9, 3601: 20}) > 3600
 
 
-# What goes wrong.
+# Failures.
 
 
 def test_a_bot_that_fails_does_not_stop_the_others(simulator: Simulator) -> None:
@@ -353,7 +358,7 @@ def test_a_bot_that_fails_does_not_stop_the_others(simulator: Simulator) -> None
         assert problem.startswith(start)
 
 
-def test_a_count_that_can_not_be_true_is_told(simulator: Simulator) -> None:
+def test_a_count_that_cannot_be_true_fails_the_bot(simulator: Simulator) -> None:
     simulator.faults.rules = [Rule(wrong_total(10**12), vendor="kore", bot=BOT)]
     found = planned(simulator)
     [problem] = problems(found)

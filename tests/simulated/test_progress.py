@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on: and what the log says of it."""
+"""The progress of a run while it goes on, and its summaries in the log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.test_progress import DAY, START
 if TYPE_CHECKING:
     from tap_botsessions.reports.progress import StreamProgress
 
-# What is known, held against what the simulator saw and what the audit trail says.
+# Progress, compared with the simulator's requests and the audit trail.
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Run:
 
     Attributes:
         tap: The tap, after the run.
-        synced: What it wrote.
+        synced: Its output.
         requests: The requests that the simulator saw, by endpoint and bot.
     """
 
@@ -61,7 +61,7 @@ def run(
 
 
 def assert_true(found: Run) -> None:
-    """What is known of each bot is what has happened."""
+    """The progress of each bot equals its requests and its audit trail."""
     audit = [row for name, row in found.synced.all_records if name == "sync_windows"]
     for stream in STREAMS:
         progress = found.progress(stream)
@@ -79,7 +79,7 @@ def assert_true(found: Run) -> None:
             )
 
 
-def test_what_is_known_of_a_run_is_what_has_happened(simulator: Simulator) -> None:
+def test_progress_equals_requests_and_audit_trail(simulator: Simulator) -> None:
     found = run(simulator, window_days=3)
     assert_true(found)
     for stream in STREAMS:
@@ -101,7 +101,7 @@ def test_what_is_known_of_a_run_is_what_has_happened(simulator: Simulator) -> No
         {"kore_session_ids": ["no such session"]},
     ],
 )
-def test_a_run_that_goes_on_is_known_as_well(
+def test_progress_is_right_in_a_run_that_goes_on_from_a_state(
     simulator: Simulator, settings: dict[str, Any]
 ) -> None:
     """One that reads open sessions by their ids, or no time at all."""
@@ -125,7 +125,7 @@ def test_requests_that_are_repeated_are_counted(simulator: Simulator) -> None:
     assert repeated == simulator.faults.rules[0].fired > 0
 
 
-def test_a_bot_that_fails_is_known_to(simulator: Simulator) -> None:
+def test_the_progress_of_a_bot_that_fails_says_so(simulator: Simulator) -> None:
     simulator.faults.rules.append(
         Rule(status(403), endpoint="messages", bot="202", after=3)
     )
@@ -141,7 +141,7 @@ def test_a_bot_that_fails_is_known_to(simulator: Simulator) -> None:
     assert progress.counted == "1 of 2 agents, 1 failed"
 
 
-def test_a_stream_that_is_put_aside_is_known_to_be(simulator: Simulator) -> None:
+def test_the_progress_of_a_stream_that_fails_says_so(simulator: Simulator) -> None:
     maps = {"avaamo_messages": {"content": "1 / 0"}}
     progress = run(simulator, stream_maps=maps).progress("avaamo_messages")
     assert progress.counted == "0 of 2 agents, 2 failed"
@@ -169,8 +169,8 @@ def test_without_a_terminal_the_log_has_each_window_and_each_bot(
     info = [
         each.getMessage() for each in caplog.records if each.levelno == logging.INFO
     ]
-    told = [match.groups() for line in info if (match := SUMMARY.match(line))]
-    assert sorted(told) == sorted(
+    summaries = [match.groups() for line in info if (match := SUMMARY.match(line))]
+    assert sorted(summaries) == sorted(
         (stream, bot.bot, f"{bot.rows:,}", f"{bot.requests:,}")
         for stream in STREAMS
         for bot in found.progress(stream).bots
@@ -178,12 +178,12 @@ def test_without_a_terminal_the_log_has_each_window_and_each_bot(
 
 
 def announced(caplog: pytest.LogCaptureFixture, stream: str) -> list[str]:
-    """What the log says is going to be read of a stream, in the latest run."""
+    """The lines of the log that announce the reading of a stream."""
     lines = [each.getMessage() for each in caplog.records]
     return [line for line in lines if re.match(f"{stream}, .*: reading ", line)]
 
 
-def test_bots_that_are_read_alike_are_announced_in_a_line(
+def test_bots_with_the_same_range_are_announced_in_one_line(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -215,7 +215,7 @@ def test_many_bots_are_announced_by_their_number(
     ]
 
 
-def test_sessions_asked_for_by_their_ids_are_announced_as_such(
+def test_sessions_read_by_their_ids_are_announced_as_such(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -224,7 +224,7 @@ def test_sessions_asked_for_by_their_ids_are_announced_as_such(
     assert line.endswith(": reading sessions by their ids")
 
 
-def test_a_try_is_told_of_by_no_summary(
+def test_a_connection_test_logs_no_summary(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -986,7 +986,7 @@ def test_answers_can_be_watched(sim: Simulator) -> None:
     page = get(sim, "sessions").json()
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         get(sim, "sessions")
-    assert [told[:2] for told in watched] == [(200, True), (200, False)]
+    assert [seen[:2] for seen in watched] == [(200, True), (200, False)]
     assert watched[0][2] == page
 
 

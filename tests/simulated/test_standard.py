@@ -74,7 +74,7 @@ def test_the_final_state_holds_bookmarks_and_nothing_of_a_run_in_progress() -> N
 
 
 def test_the_catalog_is_the_one_that_was_released() -> None:
-    """Mend tests/catalog.json on purpose: users' tables hang on it."""
+    """Change tests/catalog.json only on purpose: users' tables depend on it."""
     catalog = TapBotsessions(config=config_for(SIMULATOR)).catalog_dict
     assert json.loads(json.dumps(catalog)) == json.loads(CATALOG.read_text())
 

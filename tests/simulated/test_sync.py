@@ -76,7 +76,7 @@ def test_sessions_of_all_versions_of_kore_come(
         {"avaamo_page_clamp": 7},
     ],
 )
-def test_paging_goes_on_from_what_came(
+def test_paging_goes_on_from_the_rows_that_came(
     simulator: Simulator, option: dict[str, Any]
 ) -> None:
     vars(simulator.options).update(option)
@@ -104,8 +104,8 @@ def test_no_state_leaves_before_the_records_that_it_vouches_for(
         for (_, bot), bookmark in kept.bookmarks.items():
             upto = datetime.fromisoformat(bookmark) if bookmark else START
             truth = expected(simulator.world, "kore_sessions", START, upto)
-            owed = {key for key in truth if key[0] == bot}
-            assert owed <= kept.records["kore_sessions"].keys()
+            due = {key for key in truth if key[0] == bot}
+            assert due <= kept.records["kore_sessions"].keys()
 
 
 def test_a_run_goes_on_from_the_state_of_the_last_one(simulator: Simulator) -> None:
@@ -128,7 +128,9 @@ def test_a_run_goes_on_from_the_state_of_the_last_one(simulator: Simulator) -> N
     assert third.state == second.state
 
 
-def test_a_killed_run_is_taken_up_at_any_of_its_states(simulator: Simulator) -> None:
+def test_a_killed_run_can_be_resumed_from_any_of_its_states(
+    simulator: Simulator,
+) -> None:
     messages = sync(simulator).messages
     places = [n for n, message in enumerate(messages) if message["type"] == "STATE"]
     for place in places[:: len(places) // 6]:
@@ -189,7 +191,7 @@ SOON = datetime.now(UTC) + timedelta(minutes=30)
         pytest.param("kore_sessions", SOON.isoformat(), None, id="soon, a time"),
     ],
 )
-def test_a_bookmark_that_cannot_be_right_puts_its_bot_aside_and_stays(
+def test_a_bookmark_that_cannot_be_right_fails_its_bot_and_stays(
     simulator: Simulator, stream: Any, bookmark: Any, said: str | None
 ) -> None:
     """Clocks may differ by the lookback: that much is read again."""
@@ -205,8 +207,8 @@ def test_a_bookmark_that_cannot_be_right_puts_its_bot_aside_and_stays(
     assert {key[0] for key in synced.keys(stream)} == {bots[1]}
     [kept, _] = synced.state["bookmarks"][stream]["partitions"]
     assert kept == without_fractions(partition)
-    told = [str(failure.error) for failure in synced.failures]
-    assert told == [] if said is None else said in told[0]
+    errors = [str(failure.error) for failure in synced.failures]
+    assert errors == [] if said is None else said in errors[0]
 
 
 def test_empty_windows_move_the_bookmarks_too() -> None:
@@ -324,7 +326,7 @@ def test_sessions_are_read_by_their_ids(
     assert synced.bookmarks["kore_sessions", bot] is None
 
 
-def test_of_sessions_that_were_not_asked_for_nothing_is_told(
+def test_sessions_that_were_not_requested_are_neither_emitted_nor_logged(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     truth = expected(simulator.world, "kore_sessions", START, end_of(simulator.world))
@@ -364,7 +366,7 @@ def test_late_records_that_shift_the_pages_lose_nothing(
     world = drifting.world
     drifting.options.avaamo_order = order
     bot = world.bots_of(stream)[0]
-    lasting = expected(world, stream, START, end_of(world))
+    staying = expected(world, stream, START, end_of(world))
     late = iter(range(40))
 
     def arrive() -> None:
@@ -375,12 +377,12 @@ def test_late_records_that_shift_the_pages_lose_nothing(
     synced = sync(drifting, streams=(stream,), kore_page_size=50)
     assert synced.failures == []
     found = synced.records[stream]
-    assert_same({key: found.get(key, {}) for key in lasting}, lasting)
+    assert_same({key: found.get(key, {}) for key in staying}, staying)
     keys = synced.keys(stream)
     assert len(keys) == len(set(keys))
 
 
-def test_sessions_that_leave_a_filter_meanwhile_take_none_along(
+def test_sessions_that_leave_a_filter_meanwhile_hide_no_other_session(
     drifting: Simulator,
 ) -> None:
     world = drifting.world
@@ -397,6 +399,6 @@ def test_sessions_that_leave_a_filter_meanwhile_take_none_along(
 
     drifting.faults.rules.append(Rule(hook(leave), bot=bot, every=3))
     synced = sync(drifting, streams=("kore_sessions",), kore_page_size=50)
-    lasting = expected(world, "kore_sessions", START, end_of(world))
+    staying = expected(world, "kore_sessions", START, end_of(world))
     found = synced.records["kore_sessions"]
-    assert_same({key: found.get(key, {}) for key in lasting}, lasting)
+    assert_same({key: found.get(key, {}) for key in staying}, staying)

@@ -1,4 +1,4 @@
-"""A server that counts time in another unit is read all the same, and told of."""
+"""A server that counts time in another unit is read all the same, with a warning."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def assert_whole(simulator: Simulator, **settings: Any) -> None:
 @pytest.mark.parametrize("others", ["take", "reject", "ignore"])
 @pytest.mark.parametrize("unit", ["milliseconds", "microseconds"])
 @pytest.mark.parametrize("workers", [1, 8])
-def test_another_unit_is_found_out_and_told(
+def test_another_unit_is_detected_and_logged(
     busy: Simulator,
     caplog: pytest.LogCaptureFixture,
     unit: Unit,
@@ -61,14 +61,14 @@ def test_another_unit_is_found_out_and_told(
     busy.options.avaamo_unit = unit
     busy.options.avaamo_other_units = others
     if others == "ignore":
-        # It answers with its last days; what lies outside of the range tells on it.
+        # It answers with its last days; records outside of the range give it away.
         busy.world.now += 20 * 86_400
     assert_whole(busy, max_concurrent_requests=workers, end_date="2026-03-09T00:00:00Z")
     assert f"Avaamo counts time in {unit}; so does this run" in caplog.text
 
 
 @pytest.mark.parametrize("others", ["take", "reject", "ignore"])
-def test_an_agent_without_records_is_no_reason_to_count_otherwise(
+def test_an_agent_without_records_does_not_change_the_unit(
     busy: Simulator,
     caplog: pytest.LogCaptureFixture,
     others: Literal["take", "reject", "ignore"],
@@ -85,15 +85,15 @@ def test_records_that_begin_late_are_found_in_seconds(busy: Simulator) -> None:
     assert_whole(busy, start_date="2025-12-01T00:00:00Z")
 
 
-def test_units_are_tried_as_seldom_as_can_be(busy: Simulator) -> None:
+def test_units_are_tried_as_rarely_as_possible(busy: Simulator) -> None:
     """Twice for a window of a list without any, if no other list has shown the unit."""
     sync(busy, None, LISTS, avaamo_agent_ids=["202"], window_days=1)
-    asked = [int(call.params["to_timetoken"]) for call in busy.requests]
-    assert len([token for token in asked if token > 10**11]) == 2 * 8 * len(LISTS)
+    ends = [int(call.params["to_timetoken"]) for call in busy.requests]
+    assert len([token for token in ends if token > 10**11]) == 2 * 8 * len(LISTS)
     busy.requests.clear()
     sync(busy, None, LISTS, avaamo_agent_ids=["201"], window_days=1)
-    asked = [int(call.params["to_timetoken"]) for call in busy.requests]
-    assert max(asked) < 10**11
+    ends = [int(call.params["to_timetoken"]) for call in busy.requests]
+    assert max(ends) < 10**11
 
 
 @pytest.mark.usefixtures("impatient")
@@ -118,7 +118,7 @@ class InSeconds(Rule):
 
 
 @pytest.mark.parametrize("workers", [1, 8])
-def test_what_one_agent_refuses_is_no_proof_for_the_others(
+def test_a_refusal_of_one_agent_proves_nothing_for_the_others(
     busy: Simulator, workers: int
 ) -> None:
     busy.faults.rules = [InSeconds(status(422, {"error": "No such range"}), bot="202")]
@@ -134,10 +134,10 @@ def test_what_one_agent_refuses_is_no_proof_for_the_others(
     }
 
 
-def test_a_server_that_answers_nonsense_by_its_last_days_is_read(
+def test_a_server_that_answers_another_unit_by_its_last_days_is_read(
     busy: Simulator,
 ) -> None:
-    """What it sends lies outside of the first windows, and tells on it."""
+    """Its records lie outside of the first windows, which gives it away."""
     busy.options.avaamo_unit = "milliseconds"
     busy.options.avaamo_other_units = "ignore"
     assert_whole(busy)
@@ -156,14 +156,14 @@ class Wide(Rule):
         return end - start > 7 * 86_400 + 10 and super().fires(call)
 
 
-def test_no_more_than_a_week_is_asked_for_at_once(in_milliseconds: Simulator) -> None:
-    """Avaamo recommends no wider ranges, and answers 504 to what takes too long."""
+def test_no_more_than_a_week_is_requested_at_once(in_milliseconds: Simulator) -> None:
+    """Avaamo recommends no wider ranges, and answers 504 to slow requests."""
     in_milliseconds.faults.rules = [Wide(status(504))]
     assert_whole(in_milliseconds, start_date="2025-12-01T00:00:00Z")
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_answer_to_nonsense_is_no_proof_where_another_unit_fails_at_first(
+def test_an_answer_to_a_wrong_unit_proves_nothing_while_another_fails(
     in_milliseconds: Simulator,
 ) -> None:
     rule = Rule(status(503), endpoint="messages", nth=4)
@@ -176,7 +176,7 @@ def test_an_answer_to_nonsense_is_no_proof_where_another_unit_fails_at_first(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_what_cannot_be_tried_is_not_taken_for_an_agent_without_records(
+def test_an_agent_whose_unit_cannot_be_tried_fails(
     in_milliseconds: Simulator,
 ) -> None:
     in_milliseconds.faults.rules = [Rule(status(503), endpoint="messages", after=2)]
@@ -185,7 +185,7 @@ def test_what_cannot_be_tried_is_not_taken_for_an_agent_without_records(
     assert synced.bookmarks["avaamo_messages", "201"] is None
 
 
-def test_the_default_of_the_last_days_is_not_taken_for_all_there_is(
+def test_the_default_of_the_last_days_is_not_mistaken_for_the_whole_list(
     simulator: Simulator,
 ) -> None:
     """It lies within the first window, if that is of the last days as well."""
@@ -210,10 +210,10 @@ def test_a_quiet_hour_takes_few_requests_more(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize(("code", "place"), [(500, 2), (504, 2), (500, 3)])
-def test_a_server_that_fails_at_nonsense_is_still_read(
+def test_a_server_that_fails_at_another_unit_is_still_read(
     busy: Simulator, code: int, place: int
 ) -> None:
-    """It may answer a token in another unit by 500: no reason to give the agent up.
+    """It may answer a token in another unit by 500: the agent does not fail for that.
 
     Nor is it one if there is no answer for the last days, which are a short cut.
     """
@@ -228,10 +228,10 @@ def test_a_server_that_fails_at_nonsense_is_still_read(
     assert not synced.failures
 
 
-def test_a_range_that_is_refused_is_no_reason_to_count_otherwise(
+def test_a_range_that_is_refused_does_not_change_the_unit(
     busy: Simulator,
 ) -> None:
-    """A server may refuse what it no longer holds, and answer nonsense by nothing."""
+    """It may refuse days that it no longer has, and answer another unit by nothing."""
     busy.faults.rules = [
         Rule(status(422, {"error": "Too old"}), bot="202", endpoint="messages", nth=1)
     ]
@@ -245,7 +245,7 @@ def test_a_range_that_is_refused_is_no_reason_to_count_otherwise(
     assert_same(synced.records["avaamo_messages"], truth)
 
 
-def test_a_refusal_stays_one_if_no_unit_helps(busy: Simulator) -> None:
+def test_a_refusal_is_reported_if_no_unit_helps(busy: Simulator) -> None:
     busy.faults.rules = [Rule(status(422, {"error": "No such thing"}), bot="201")]
     synced = sync(busy, None, LISTS)
     assert {failure.label for failure in synced.failures} == {

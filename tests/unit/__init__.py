@@ -1,1 +1,1 @@
-"""What needs no vendor: functions and classes by themselves."""
+"""Functions and classes by themselves, without a vendor."""

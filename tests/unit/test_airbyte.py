@@ -1,4 +1,4 @@
-"""What the Airbyte source writes, and what it masks."""
+"""The output of the Airbyte source: whole lines, and secrets masked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_secrets_are_masked_in_the_log() -> None:
 
 
 def test_a_thread_that_logs_does_not_tear_what_is_written() -> None:
-    """Its lines wait for what is written next."""
+    """Its lines wait for the next message."""
     file = BytesIO()
     writer = AirbyteWriter(file)
     log = AirbyteLog(writer)

@@ -14,7 +14,7 @@ def test_a_seed_stands_for_one_plan() -> None:
     assert draw(7) != draw(8)
 
 
-def test_a_seed_that_fails_tells_how_to_replay_it() -> None:
+def test_a_seed_that_fails_says_how_to_replay_it() -> None:
     report = Report(7, ["lost"], [f"event {number}" for number in range(100)])
     first, *lines = report.text(lines=2).splitlines()
     assert first == "uv run -m tests.chaos --seed 7"

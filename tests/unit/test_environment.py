@@ -32,7 +32,7 @@ def texts_of(config: Config) -> dict[str, str]:
 def read_environment(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
 ) -> Mapping[str, Any]:
-    """What the tap makes of both vendors' settings and these in the environment."""
+    """The settings of a tap with both vendors configured and these variables."""
     for name, value in variables({**texts_of(BOTH), **settings}).items():
         monkeypatch.setenv(name, value)
     file = {"kore_base_url": KORE["kore_base_url"]}
@@ -123,7 +123,7 @@ EVERY: dict[str, Any] = {
         ),
     ],
 )
-def test_a_mistake_in_the_environment_is_told(
+def test_a_mistake_in_the_environment_is_reported(
     monkeypatch: pytest.MonkeyPatch, name: str, written: str, line: str
 ) -> None:
     with pytest.raises(ConfigValidationError) as refusal:
@@ -164,7 +164,7 @@ def test_a_dotenv_file_is_read_where_the_tap_is_run(
     assert read_environment(monkeypatch, {})["user_agent"] == "reporting/3"
 
 
-def test_a_level_of_the_log_that_is_none_is_told_of_without_a_command_line(
+def test_an_invalid_log_level_is_reported_without_a_command_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOGLEVEL", "loud")

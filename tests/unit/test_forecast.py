@@ -24,14 +24,14 @@ from tap_botsessions.reports.forecast import (
 DAY = timedelta(days=1)
 
 
-def test_what_a_narrowed_window_takes() -> None:
+def test_the_requests_of_a_narrowed_window_are_counted() -> None:
     span = Window(World.start, World.start + 6 * DAY)
     density = Density(Stretch(span, span), [100, 6000], swing=0.0)
     found = forecast(
         ForecastInput([density], 1000, 6 * DAY, Limits(), Budget("tests", 60))
     )
     # The second list is found to hold too much once the first has been read. Then two
-    # parts with 2850 of it, three pages each, and what remains, each with the first.
+    # parts with 2850 of it, three pages each, and the rest, each with the first.
     assert found == Forecast(windows=3, rows=6100, requests=2 + 4 + 4 + 2)
 
 

@@ -25,7 +25,7 @@ def session(name: str, started: float = 0, status: str = "active", **more: Any) 
     return Row((name,), day(started), {"session_status": status, **more}, "bot")
 
 
-def test_what_is_followed_outlives_a_run() -> None:
+def test_followed_sessions_outlive_a_run() -> None:
     first = OpenSessions({}, None)
     first.observe(session("a", 1), is_open=True, emitted=True)
     first.observe(session("b", 2.5), is_open=True, emitted=False)
@@ -51,7 +51,7 @@ def test_a_session_has_changed_when_any_field_has() -> None:
     assert sessions.has_changed(session("c"))
 
 
-def test_what_is_closed_or_dropped_or_too_old_is_followed_no_more() -> None:
+def test_sessions_that_are_closed_gone_or_too_old_are_not_followed() -> None:
     sessions = OpenSessions({}, None, oldest=day(0.5))
     for number, name in enumerate("abcd"):
         sessions.observe(session(name, number), is_open=True, emitted=True)
@@ -66,13 +66,6 @@ def test_no_open_session_leaves_nothing_in_the_state() -> None:
         "open_sessions": None,
         "open_since": None,
     }
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> int:
-    """No more than so many sessions of a bot are followed by their ids."""
-    monkeypatch.setattr("tap_botsessions.vendors.kore.open_sessions.MOST", 3)
-    return 3
 
 
 def test_more_than_can_be_followed_are_read_again_by_their_time(
@@ -114,6 +107,6 @@ def test_to_read_again_can_be_interrupted_anywhere() -> None:
         {"open_since": {}},
     ],
 )
-def test_a_state_that_is_unreadable_is_told(state: dict[str, Any]) -> None:
+def test_a_state_that_is_unreadable_is_an_error(state: dict[str, Any]) -> None:
     with pytest.raises(BookmarkError, match="unreadable"):
         OpenSessions(state, None)

@@ -63,7 +63,7 @@ def test_at_first_nobody_knows_how_long_it_takes(two: StreamProgress) -> None:
     assert two.share == 0
 
 
-def test_what_is_left_takes_as_long_as_what_was_read(
+def test_the_rest_takes_as_long_as_the_part_that_was_read(
     two: StreamProgress, clock: Clock
 ) -> None:
     read(two, "long", 3)
@@ -85,7 +85,7 @@ def test_a_bot_of_which_nothing_was_read_is_like_the_others(
     assert two.seconds_left == pytest.approx(84)
 
 
-def test_the_wait_for_a_budget_belongs_to_what_it_was_spent_on(
+def test_the_wait_for_a_budget_counts_for_the_requests_that_used_it_up(
     two: StreamProgress,
 ) -> None:
     read(two, "long", 5)

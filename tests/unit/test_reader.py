@@ -1,4 +1,4 @@
-"""What a window must withstand, tried on lists that move while they are read."""
+"""A window is read whole, though its lists move while they are read."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Vendor:
     """A list that is served like Kore.ai's by offset, or like Avaamo's by page number.
 
     Attributes:
-        rows: What it holds.
+        rows: Its rows.
         size: Rows in a page at most.
         numbered: Whether positions are page numbers.
         meanwhile: Called before each page is served, with the count of pages so far.
         order: Orders the rows of a list.
-        fetched: Every position that was asked for.
+        fetched: Every position that was requested.
     """
 
     rows: list[Row]
@@ -148,7 +148,7 @@ def test_rows_at_the_end_of_a_window_belong_to_the_next_one() -> None:
     assert list(taken.carried_over) == [("1440",)]
 
 
-def test_paging_goes_on_from_what_came_where_pages_are_short() -> None:
+def test_paging_goes_on_from_the_rows_that_came_where_pages_are_short() -> None:
     vendor = Vendor([row(number) for number in range(10)])
 
     def shorten(fetched: int) -> None:
@@ -159,7 +159,7 @@ def test_paging_goes_on_from_what_came_where_pages_are_short() -> None:
 
 
 @pytest.mark.parametrize("numbered", [False, True])
-def test_rows_that_leave_the_head_of_the_list_take_none_along(
+def test_rows_that_leave_the_head_of_the_list_hide_no_other_row(
     *, numbered: bool
 ) -> None:
     vendor = Vendor([row(number) for number in range(30)], numbered=numbered)
@@ -172,7 +172,7 @@ def test_rows_that_leave_the_head_of_the_list_take_none_along(
     assert numbers(vendor.take()) == list(range(30))
 
 
-def test_a_late_row_before_every_page_is_got_the_better_of() -> None:
+def test_a_late_row_before_every_page_loses_nothing() -> None:
     """However fast a list moves, a window of one page stands still."""
     vendor = Vendor([row(number) for number in range(30)])
 
@@ -208,7 +208,7 @@ def test_an_order_that_changes_with_every_request_loses_nothing() -> None:
     assert len(windows) > 1
 
 
-def test_a_count_that_lies_ends_in_an_error_that_tells_it() -> None:
+def test_a_wrong_count_ends_in_an_error_that_names_it() -> None:
     class Liar(Listing):
         @override
         def page(self, position: int) -> Page:
@@ -220,7 +220,7 @@ def test_a_count_that_lies_ends_in_an_error_that_tells_it() -> None:
     assert len(vendor.fetched) == 3 * LIMITS.max_attempts
 
 
-def test_a_server_that_repeats_its_first_page_for_ever_is_left() -> None:
+def test_a_server_that_repeats_its_first_page_for_ever_fails() -> None:
     class Stuck(Listing):
         @override
         def page(self, position: int) -> Page:
@@ -249,7 +249,7 @@ def test_a_second_that_holds_too_much_is_taken_all_the_same() -> None:
 
 
 def test_rows_of_pages_that_turn_out_to_be_none_of_the_list_are_kept() -> None:
-    """The list was longer when they were asked for."""
+    """The list was longer when they were requested."""
 
     class Shrinking(Listing):
         @override
@@ -293,9 +293,7 @@ class Boasting(Listing):
         ),
     ],
 )
-def test_a_second_that_is_counted_to_hold_ever_more_is_left(
-    most: int, said: str
-) -> None:
+def test_a_second_whose_count_keeps_growing_fails(most: int, said: str) -> None:
     vendor = Vendor([row(0), row(0.001), row(0.002)])
     second = Window(START, START + timedelta(seconds=1))
     with pytest.raises(IncompleteError, match=said):
@@ -334,7 +332,7 @@ def test_the_latest_form_of_a_row_is_the_one_that_stays() -> None:
     leaving=st.booleans(),
     max_rows=st.sampled_from([5, 20, LIMITS.max_window_rows]),
 )
-def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913 -- drawn
+def test_rows_that_are_in_the_list_throughout_are_always_read(  # noqa: PLR0913 -- drawn
     *,
     count: int,
     size: int,
@@ -344,11 +342,11 @@ def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913 -- dra
     max_rows: int,
 ) -> None:
     """Rows arrive late anywhere, or leave; the others all come, in order and once."""
-    lasting = [row(number * 31) for number in range(count)]
+    staying = [row(number * 31) for number in range(count)]
     passing = (
         [row(minute + 0.5) for minute in set(arrivals.values())] if leaving else []
     )
-    vendor = Vendor([*lasting, *passing], size, numbered)
+    vendor = Vendor([*staying, *passing], size, numbered)
 
     def move(fetched: int) -> None:
         if fetched in arrivals and leaving and passing:
@@ -367,7 +365,7 @@ def test_what_is_in_the_list_throughout_is_always_taken(  # noqa: PLR0913 -- dra
         found += numbers(taken)
         start, seen = end_of(taken), taken.carried_over
     assert found == sorted(set(found))
-    assert {row.record["number"] for row in lasting} <= set(found)
+    assert {row.record["number"] for row in staying} <= set(found)
 
 
 def test_the_next_window_is_as_wide_as_the_last_one_was_dense() -> None:

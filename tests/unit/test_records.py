@@ -322,7 +322,7 @@ def test_a_shaped_object_is_left_as_it_was() -> None:
 @given(OBJECTS)
 @example(dict.fromkeys(COLUMNS, "\0"))
 @example({"\ud83d": {"\0": ["\udc00", "\ud83d\ude00"]}})
-def test_what_is_shaped_can_be_written_and_stored(raw: dict[str, Any]) -> None:
+def test_a_shaped_record_can_be_written_and_stored(raw: dict[str, Any]) -> None:
     record = shape(decode(json.dumps(raw).encode()), COLUMNS)
     written = json.loads(msgspec.json.encode(record))
     assert not UNSTORABLE.search("".join(strings_of(written)))
@@ -330,7 +330,7 @@ def test_what_is_shaped_can_be_written_and_stored(raw: dict[str, Any]) -> None:
 
 @UNTIMED
 @given(OBJECTS)
-def test_of_what_is_shaped_nothing_is_lost(sent: dict[str, Any]) -> None:
+def test_a_shaped_record_keeps_every_value(sent: dict[str, Any]) -> None:
     raw = decode(json.dumps(sent).encode())
     record = shape(raw, COLUMNS)
     additional = record[ADDITIONAL_FIELDS] or {}
@@ -362,7 +362,7 @@ def test_a_record_with_its_key_and_time_passes() -> None:
         ({"startTime": "long ago"}, "no usable value"),
     ],
 )
-def test_a_record_without_its_time_is_told_by_stream_and_vendor_field(
+def test_the_error_of_a_record_without_its_time_names_stream_and_field(
     sent: dict[str, Any], state: str
 ) -> None:
     record = shape({"sessionId": "s-17", **sent}, COLUMNS)

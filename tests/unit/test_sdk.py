@@ -1,4 +1,4 @@
-"""What the tap replaces or uses of the SDK's private names is as it was."""
+"""The private names of the SDK that the tap replaces or uses have not changed."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ USED = [
 
 
 @pytest.mark.parametrize(("owner", "name", "digest"), REPLACED)
-def test_what_is_replaced_is_what_it_was(owner: type, name: str, digest: str) -> None:
-    """Read the SDK's change, carry over what matters, and put down the new digest."""
+def test_each_replaced_function_of_the_sdk_is_unchanged(
+    owner: type, name: str, digest: str
+) -> None:
+    """If not, read the change, carry over the parts that matter, renew the digest."""
     source = inspect.getsource(getattr(owner, name))
     assert hashlib.sha256(source.encode()).hexdigest()[:8] == digest
 
 
 @pytest.mark.parametrize(("owner", "name", "parameters"), USED)
-def test_what_is_used_takes_what_it_took(
+def test_each_private_function_of_the_sdk_takes_the_same_arguments(
     owner: Any, name: str, parameters: list[str]
 ) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == parameters

@@ -1,4 +1,4 @@
-"""The settings: the contract, what is accepted, and how every mistake is told."""
+"""The settings: the contract, valid ones are accepted, each mistake is reported."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def without(config: Config, *names: str) -> Config:
     return {name: value for name, value in config.items() if name not in names}
 
 
-def told(config: Config) -> list[str]:
+def refusals(config: Config) -> list[str]:
     """The lines that a configuration is refused with, if it is."""
     return problems(coerce(config, SCHEMA), SCHEMA)
 
@@ -195,7 +195,7 @@ def test_the_default_user_agent_names_the_version() -> None:
     assert user_agent({"user_agent": "reporting/3"}) == "reporting/3"
 
 
-# What the settings mean
+# Meaning
 
 
 def test_an_agent_is_read_once_whether_its_id_is_a_number_or_a_string() -> None:
@@ -278,7 +278,7 @@ def test_a_base_url_is_completed(value: str, url: str) -> None:
     assert base_url(value) == url
 
 
-# What is accepted
+# Valid settings
 
 
 @pytest.mark.parametrize(
@@ -330,8 +330,8 @@ def test_a_base_url_is_completed(value: str, url: str) -> None:
         {"user_agent": "reporting/3 (nightly)"},
     ],
 )
-def test_what_is_right_is_accepted(settings: Config) -> None:
-    assert told({**BOTH, **settings}) == []
+def test_valid_settings_are_accepted(settings: Config) -> None:
+    assert refusals({**BOTH, **settings}) == []
 
 
 @pytest.mark.parametrize(
@@ -345,10 +345,10 @@ def test_what_is_right_is_accepted(settings: Config) -> None:
     ids=["avaamo", "kore", "bot", "listed bot"],
 )
 def test_one_vendor_is_enough(config: Config) -> None:
-    assert told({"start_date": "2026-05-01", **config}) == []
+    assert refusals({"start_date": "2026-05-01", **config}) == []
 
 
-# What is wrong, and how it is told
+# Mistakes, and how they are reported
 
 
 @pytest.mark.parametrize(
@@ -563,18 +563,18 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"batch_config": {**BATCH, "encoding": {}}}, "batch_config", "'format'"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_that_names_the_setting(
+def test_a_mistake_is_reported_in_one_line_that_names_the_setting(
     settings: Config, place: str, said: str
 ) -> None:
-    (line,) = told({**BOTH, **settings})
+    (line,) = refusals({**BOTH, **settings})
     assert line.startswith(f"{place}: ")
     assert said in line
     assert HIDDEN not in line
     assert "\n" not in line
 
 
-def test_each_missing_part_of_a_bots_credentials_is_told_once() -> None:
-    assert told({**BOTH, "kore_bot_credentials": [{"bot_id": "st-2"}]}) == [
+def test_each_missing_part_of_a_bots_credentials_is_reported_once() -> None:
+    assert refusals({**BOTH, "kore_bot_credentials": [{"bot_id": "st-2"}]}) == [
         "kore_bot_credentials[0]['client_id']: is missing",
         "kore_bot_credentials[0]['client_secret']: is missing",
     ]
@@ -592,8 +592,8 @@ def test_each_missing_part_of_a_bots_credentials_is_told_once() -> None:
         ("kore_bot_ids", "kore_bot_ids: is empty"),
     ],
 )
-def test_what_is_missing_is_told(missing: str, said: str) -> None:
-    (line,) = told(without(BOTH, missing))
+def test_a_missing_setting_is_named(missing: str, said: str) -> None:
+    (line,) = refusals(without(BOTH, missing))
     assert line.startswith(said)
 
 
@@ -617,19 +617,21 @@ def test_what_is_missing_is_told(missing: str, said: str) -> None:
         ),
     ],
 )
-def test_half_a_vendor_is_told_by_what_it_lacks(settings: Config, said: str) -> None:
-    (line,) = told({"start_date": "2026-05-01", **settings})
+def test_the_missing_half_of_a_vendors_credentials_is_named(
+    settings: Config, said: str
+) -> None:
+    (line,) = refusals({"start_date": "2026-05-01", **settings})
     assert line.startswith(said)
     assert HIDDEN not in line
 
 
-def test_a_bot_without_credentials_is_told_by_its_id() -> None:
+def test_a_bot_without_credentials_is_named_by_its_id() -> None:
     config = {
         **without(BOTH, "kore_client_id", "kore_client_secret"),
         "kore_bot_ids": ["st-1", "st-2"],
         "kore_bot_credentials": [OWN],
     }
-    (line,) = told(config)
+    (line,) = refusals(config)
     assert line.startswith("kore_client_id: is missing")
     assert "for the bot st-1," in line
 
@@ -638,7 +640,7 @@ def test_a_bot_without_credentials_is_told_by_its_id() -> None:
     "settings", [{}, {"avaamo_base_url": "https://avaamo.invalid"}]
 )
 def test_a_configuration_of_neither_vendor_is_refused(settings: Config) -> None:
-    (line,) = told({"start_date": "2026-05-01", **settings})
+    (line,) = refusals({"start_date": "2026-05-01", **settings})
     assert line.startswith("nothing is configured: give avaamo_access_token with")
 
 
@@ -670,10 +672,10 @@ SECRETS = st.recursive(
         SECRETS,
     ),
 )
-def test_no_value_breaks_the_check_and_no_secret_is_told(
+def test_no_value_breaks_the_check_and_no_secret_is_shown(
     settings: Config, hidden: Config
 ) -> None:
-    lines = told({**BOTH, **settings, **hidden})
+    lines = refusals({**BOTH, **settings, **hidden})
     assert not any(HIDDEN in line for line in lines)
 
 
@@ -704,7 +706,7 @@ def test_a_setting_that_exists_is_not_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "told"),
+    ("listed", "unused"),
     [
         (["st-1"], ["kore_bot_credentials: st-2 is not in kore_bot_ids, so not read"]),
         (["st-1", "st-2"], []),
@@ -712,15 +714,15 @@ def test_a_setting_that_exists_is_not_named() -> None:
         (None, []),
     ],
 )
-def test_a_bot_whose_credentials_are_given_in_vain_is_named(
-    listed: list[str] | None, told: list[str]
+def test_a_bot_whose_credentials_are_unused_is_named(
+    listed: list[str] | None, unused: list[str]
 ) -> None:
     own = [
         {"bot_id": bot, "client_id": "cs", "client_secret": HIDDEN}
         for bot in ("st-1", "st-2")
     ]
     config = {"kore_bot_ids": listed, "kore_bot_credentials": own}
-    assert list(unused_settings(config, SCHEMA)) == told
+    assert list(unused_settings(config, SCHEMA)) == unused
     assert list(unused_settings({**config, "kore_bot_credentials": 7}, SCHEMA)) == []
 
 
@@ -740,7 +742,7 @@ def test_null_is_no_start_date() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_nothing_is_what_a_setting_without_a_value_means(nothing: str | None) -> None:
+def test_a_setting_without_a_value_counts_as_missing(nothing: str | None) -> None:
     config = {**BOTH, "kore_base_url": nothing, "window_days": nothing}
     assert (
         TapBotsessions(config=config).config["kore_base_url"] == "https://bots.kore.ai"

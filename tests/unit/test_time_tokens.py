@@ -17,5 +17,5 @@ def test_a_records_time_in_another_unit_is_read_as_seconds(unit: int) -> None:
     assert in_seconds(1e30) is None
 
 
-def test_it_counts_in_seconds_unless_it_is_shown_otherwise() -> None:
+def test_time_is_counted_in_seconds_until_another_unit_is_proved() -> None:
     assert TimeTokens() == TimeTokens(unit=1, is_proven=False)

@@ -1,4 +1,4 @@
-"""What is retried, what is final, and what an error may tell."""
+"""Errors: which are retried, which are final, and what they may show."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refused(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> TransientEr
     return raised.value
 
 
-def test_what_is_expected_is_parsed() -> None:
+def test_an_answer_as_expected_is_parsed() -> None:
     assert send({"json": {"entries": [1]}}) == [1]
 
 
@@ -69,11 +69,13 @@ def test_what_is_expected_is_parsed() -> None:
         {"json": {"entrees": []}},
     ],
 )
-def test_what_may_be_another_time_may_be_asked_again(answer: dict[str, Any]) -> None:
+def test_an_answer_that_may_be_right_another_time_is_requested_again(
+    answer: dict[str, Any],
+) -> None:
     assert str(refused(answer))
 
 
-def test_what_is_nested_too_deeply_for_the_parser_may_be_asked_again() -> None:
+def test_an_answer_that_is_nested_too_deeply_is_requested_again() -> None:
     def parse(_body: object) -> None:
         raise RecursionError
 
@@ -84,7 +86,7 @@ def test_what_is_nested_too_deeply_for_the_parser_may_be_asked_again() -> None:
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 422, 301, 302, 307])
-def test_what_is_refused_is_final(code: int) -> None:
+def test_a_refusal_is_final(code: int) -> None:
     answer = {"status_code": code, "headers": {"Location": "https://other.example/"}}
     with pytest.raises(RequestError, match=str(code)):
         send(answer)
@@ -113,7 +115,7 @@ def test_a_certificate_that_does_not_verify_is_final() -> None:
         send({"exc": requests.exceptions.SSLError(why)})
 
 
-def test_retry_after_is_told_in_seconds_and_as_a_date() -> None:
+def test_retry_after_may_be_seconds_or_a_date() -> None:
     error = refused({"status_code": 429, "headers": {"Retry-After": "7"}})
     assert (error.wait, error.limit) == (7, "minute")
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
@@ -128,7 +130,7 @@ def test_retry_after_is_told_in_seconds_and_as_a_date() -> None:
     "value",
     ["soon", "-5", "nan", "Wed, 99 Oct", f"Thu, 01 Jan 2026 00:00:00 +{'9' * 20}"],
 )
-def test_a_retry_after_that_is_none_is_as_good_as_missing(value: str) -> None:
+def test_an_invalid_retry_after_is_ignored(value: str) -> None:
     error = refused({"status_code": 429, "headers": {"Retry-After": value}})
     assert (error.wait, error.limit) == (None, "minute")
 
@@ -140,7 +142,7 @@ def test_a_limit_of_the_hour_is_known_by_the_vendors_words() -> None:
     assert refused({"status_code": 429, "json": body}, AVAAMO).limit == "minute"
 
 
-def test_an_error_tells_the_vendors_words_but_nothing_secret_or_personal() -> None:
+def test_an_error_has_the_vendors_words_but_nothing_secret_or_personal() -> None:
     said = f"No access for jane.doe@example.com with {TOKEN} or {'ab12' * 10}\r\nX: y"
     with pytest.raises(RequestError, match="No access for") as final:
         send({"status_code": 403, "json": {"error": said}})
@@ -161,11 +163,11 @@ def test_a_body_of_an_error_is_never_echoed() -> None:
 def test_the_environment_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/hosts")
-    asked = transport()
+    used = transport()
     with requests_mock.Mocker() as mocker:
         mocker.get("https://c0.example/x.json", json={})
         for _ in range(3):
-            asked.send(ASK, lambda body: body)
+            used.send(ASK, lambda body: body)
             monkeypatch.delenv("HTTPS_PROXY", raising=False)
         for request in mocker.request_history:
             assert request.proxies["https"] == "http://proxy.example:3128"

@@ -1,4 +1,4 @@
-"""Time: what is read as an instant, and how a range is cut into windows."""
+"""Instants are read and written, and a range is cut into windows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_window_holds_its_start_and_not_its_end() -> None:
     assert MAY - MICROSECOND not in window
 
 
-def test_a_window_tells_its_width_and_its_bounds() -> None:
+def test_a_window_has_a_width_and_bounds() -> None:
     window = Window(MAY, MAY + HOUR)
     assert window.width == HOUR
     assert str(window) == "2026-05-01T00:00:00Z to 2026-05-01T01:00:00Z"
@@ -115,7 +115,7 @@ def test_an_instant_is_read_in_utc(value: object, instant: datetime) -> None:
         {"instant": "2026-05-01"},
     ],
 )
-def test_what_is_no_instant_is_a_value_error(value: object) -> None:
+def test_anything_but_an_instant_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         parse_instant(value)
 

@@ -1,4 +1,4 @@
-"""What is written, piece by piece."""
+"""Output that is written piece by piece."""
 
 from __future__ import annotations
 
