@@ -160,7 +160,7 @@ def _pinned_build() -> Iterator[None]:
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """Both vendors' APIs with a small world."""
-    with Simulator(World(days=8, sessions_per_day=12)) as running:
+    with Simulator(World(sessions_per_day=12)) as running:
         yield running
 
 
