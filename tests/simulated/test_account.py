@@ -224,7 +224,8 @@ def test_nothing_is_read_on_where_all_bots_have_failed() -> None:
             assert len(synced.failures) == len(world.bots)
             assert synced.records[STREAM] == {}
             requests[api] = len(simulator.requests)
-    assert requests["account"] <= requests["bot"] <= 8
+    # Four at once, and at most as many again until the first answer is worked off.
+    assert max(requests.values()) <= 8
 
 
 def test_the_same_session_id_in_two_bots_is_two_sessions(simulator: Simulator) -> None:
