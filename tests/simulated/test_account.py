@@ -164,7 +164,7 @@ def test_a_refused_account_is_reported_once_for_all_of_its_bots(
     assert line.startswith("Kore.ai, all of it: answered 401")
 
 
-@pytest.mark.parametrize("slow", [0.0, 0.05])
+@pytest.mark.parametrize("slow", [0.0, 0.02])
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize("listed", [1, 2])
 def test_an_invalid_record_fails_its_bot_where_the_bots_own_api_would(

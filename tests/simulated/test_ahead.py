@@ -573,7 +573,7 @@ def test_an_error_of_the_first_reading_of_a_job_ends_it() -> None:
 class Gauge:
     """An effect that slows requests down and counts those that are in flight."""
 
-    seconds: float = 0.01
+    seconds: float
     now: int = 0
     peak: int = 0
 
@@ -600,7 +600,7 @@ def assert_whole(synced: Synced, world: World, *streams: Any) -> None:
 def test_the_vendor_sees_no_more_requests_at_once_than_set(
     simulator: Simulator, most: int
 ) -> None:
-    gauge = Gauge()
+    gauge = Gauge(0.003 * most)  # so long that as many more can arrive meanwhile
     simulator.faults.rules.append(Rule(gauge))
     synced = sync(
         simulator,

@@ -14,8 +14,7 @@ from simulator import Rule, Simulator
 from simulator.faults import status
 from tap_botsessions.engine.stream import MAX_BOTS_LISTED
 from tap_botsessions.singer.stream import SingerStream
-from tap_botsessions.tap import TapBotsessions
-from tests.conftest import Synced, config_for, end_of, sync
+from tests.conftest import Synced, Tap, config_for, end_of, sync
 from tests.truth import STREAMS, expected
 from tests.unit.test_progress import DAY, START
 
@@ -35,7 +34,7 @@ class Run:
         requests: The requests that the simulator saw, by endpoint and bot.
     """
 
-    tap: TapBotsessions
+    tap: Tap
     synced: Synced
     requests: Counter[tuple[str, str | None]]
 
@@ -51,7 +50,7 @@ def run(
 ) -> Run:
     simulator.requests.clear()
     synced = Synced()
-    tap = TapBotsessions(
+    tap = Tap(
         config=config_for(simulator, **settings), state=state, message_writer=synced
     )
     tap.streams["sync_windows"].selected = True
@@ -228,6 +227,6 @@ def test_a_connection_test_logs_no_summary(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    tap = TapBotsessions(config=config_for(simulator), message_writer=Synced())
+    tap = Tap(config=config_for(simulator), message_writer=Synced())
     tap.try_out()
     assert "% read" not in caplog.text
