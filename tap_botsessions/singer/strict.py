@@ -9,6 +9,7 @@ from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_botsessions.config import documents as files
@@ -32,6 +33,9 @@ class StrictTap(Tap):
     @override
     def __init__(self, **kwargs: Any) -> None:
         _refuse_for(inputs.log_level_lines(self._env_var_prefix))
+        catalog = kwargs.get("catalog")
+        if catalog is not None and not isinstance(catalog, Catalog):
+            kwargs["catalog"] = files.with_full_tables(catalog)
         super().__init__(**kwargs)
 
     @override

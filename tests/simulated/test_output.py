@@ -15,7 +15,7 @@ from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,18 @@ def served() -> Iterator[Simulator]:
 
 
 def run(
-    simulator: Simulator, catalog: dict[str, Any] | None = None, **settings: Any
+    simulator: Simulator,
+    catalog: dict[str, Any] | None = None,
+    state: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Synced:
-    """Run the tap as its command line does, with a catalog if there is one."""
+    """Run the tap as its command line does, with a catalog and a state if given."""
     file = BytesIO()
-    config = config_for(simulator, **settings)
     TapBotsessions(
-        config=config, catalog=catalog, message_writer=PieceWriter(1 << 16, file)
+        config=config_for(simulator, **settings),
+        catalog=catalog,
+        state=state,
+        message_writer=PieceWriter(1 << 16, file),
     ).sync_all()
     return Synced([json.loads(line) for line in file.getvalue().splitlines()])
 
@@ -177,10 +182,45 @@ def test_flattening_applies(served: Simulator) -> None:
         assert flat[key].get("user__layer_id") == record["user"].get("layer_id")
 
 
-def test_a_full_table_sync_reads_all_and_leaves_the_state(served: Simulator) -> None:
+def at_the_top(entry: dict[str, Any], method: str) -> None:
+    entry["replication_method"] = method
+
+
+def chosen(entry: dict[str, Any], method: str) -> None:
+    root(entry)["replication-method"] = method
+
+
+def forced(entry: dict[str, Any], method: str) -> None:
+    root(entry)["forced-replication-method"] = method
+
+
+def root(entry: dict[str, Any]) -> dict[str, Any]:
+    [found] = [each for each in entry["metadata"] if each["breadcrumb"] == []]
+    metadata: dict[str, Any] = found["metadata"]
+    return metadata
+
+
+@pytest.mark.parametrize("place", [at_the_top, chosen, forced])
+def test_a_full_table_sync_reads_all_and_leaves_the_state(
+    served: Simulator, place: Callable[[dict[str, Any], str], None]
+) -> None:
+    """The specification has the method in the metadata; --discover writes the top."""
+    done = run(served).state
     catalog = catalog_of(served)
     for entry in catalog["streams"]:
-        entry["replication_method"] = "FULL_TABLE"
-    synced = run(served, catalog)
-    assert_same(synced.records["kore_sessions"], truth(served, "kore_sessions"))
-    assert set(synced.bookmarks.values()) == {None}
+        place(entry, "FULL_TABLE")
+    synced = run(served, catalog, done)
+    for stream in STREAMS:
+        assert_same(synced.records[stream], truth(served, stream))
+    assert synced.state == done
+
+
+@pytest.mark.parametrize("place", [at_the_top, chosen, forced])
+def test_an_incremental_sync_goes_on_from_the_state(
+    served: Simulator, place: Callable[[dict[str, Any], str], None]
+) -> None:
+    catalog = catalog_of(served)
+    for entry in catalog["streams"]:
+        place(entry, "INCREMENTAL")
+    synced = run(served, catalog, run(served).state, lookback_hours=0)
+    assert not synced.records["kore_sessions"]
