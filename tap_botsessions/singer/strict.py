@@ -15,6 +15,7 @@ from typing_extensions import override
 from tap_botsessions.config import documents as files
 from tap_botsessions.config import inputs, validation
 from tap_botsessions.config.schema_errors import without_bare_nulls
+from tap_botsessions.singer.maps import make_mapper
 
 if TYPE_CHECKING:
     from typing import IO
@@ -45,13 +46,18 @@ class StrictTap(Tap):
 
     @override
     def setup_mapper(self) -> None:
-        _ = self.catalog  # what fails from here on is the doing of the stream maps
+        catalog = self.catalog  # what fails from here on is the doing of the maps
         try:
-            super().setup_mapper()
+            self.mapper = make_mapper(self.config, catalog, self.logger)
+        except ConfigValidationError as error:
+            raise _refusal(*error.errors) from error
         except Exception as error:  # an expression can fail in any way
             raise _refusal(f"stream_maps: {error}") from error
-        maps = self.mapper.stream_maps
-        split = [name for name in maps if len(maps[name]) > 1]
+        split = [
+            name
+            for name, maps in self.mapper.stream_maps.items()
+            if len(maps) > 1 and self.streams[name].selected
+        ]
         if split and self.config.get("batch_config"):
             raise _refusal(
                 f"stream_maps: several are made of {', '.join(split)} by __source__, "

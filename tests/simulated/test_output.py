@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,88 @@ def test_flattening_applies(served: Simulator) -> None:
         assert "user" not in flat[key]
         assert flat[key]["user__first_name"] == record["user"].get("first_name")
         assert flat[key].get("user__layer_id") == record["user"].get("layer_id")
+
+
+ADDED = {"department": "Sales", "seats": [1, {"a": None}], "desk": {"floor": 3}}
+
+
+@pytest.fixture
+def growing(served: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """A simulator whose messages have users with fields that are new."""
+    user = {"first_name": "Ada", "layer_id": "u-1", **ADDED}
+    monkeypatch.setattr(served.options, "extra_fields", {"user": user})
+    return served
+
+
+FLAT: dict[str, Any] = {"flattening_enabled": True, "flattening_max_depth": 1}
+BATCH = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file://batches"},
+}
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_config": BATCH}])
+@pytest.mark.parametrize("depth", [1, 2, 9])
+def test_flattening_leaves_no_field_out_of_the_schema(
+    growing: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    depth: int,
+) -> None:
+    """SQL targets drop what stands in a RECORD and not in its SCHEMA."""
+    monkeypatch.chdir(tmp_path)
+    synced = run(
+        growing, flattening_enabled=True, flattening_max_depth=depth, **settings
+    )
+    synced.messages += in_files(synced.messages)
+    declared = {
+        each["stream"]: each["schema"]["properties"].keys()
+        for each in synced.messages
+        if each["type"] == "SCHEMA"
+    }
+    for stream, record in synced.all_records:
+        assert record.keys() <= declared[stream]
+    messages = synced.records["avaamo_messages"]
+    assert messages.keys() == truth(growing, "avaamo_messages").keys()
+    for record in messages.values():
+        assert json.loads(record["additional_fields"])["user"] == ADDED
+
+
+def in_files(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records in the files of BATCH messages, as messages of their own."""
+    return [
+        {"type": "RECORD", "stream": message["stream"], "record": json.loads(line)}
+        for message in messages
+        for file in message.get("manifest", ())
+        for line in gzip.open(urlsplit(file).path)
+    ]
+
+
+def test_a_map_before_flattening_sees_the_user_whole(growing: Simulator) -> None:
+    mapped = {"department": "user['department']", "content": "__NULL__"}
+    synced = run(growing, stream_maps={"avaamo_messages": mapped}, **FLAT)
+    for record in synced.records["avaamo_messages"].values():
+        assert record["department"] == "Sales"
+        assert json.loads(record["additional_fields"])["user"] == ADDED
+
+
+@pytest.mark.parametrize("column", ["user", "additional_fields"])
+def test_what_a_map_takes_away_before_flattening_is_gone(
+    growing: Simulator, column: str
+) -> None:
+    maps = {"avaamo_messages": {column: "__NULL__"}}
+    synced = run(growing, stream_maps=maps, **FLAT)
+    for record in synced.records["avaamo_messages"].values():
+        assert record.get("additional_fields") is None
+        assert "Sales" not in str(record)
+
+
+def test_without_flattening_a_user_stays_whole(growing: Simulator) -> None:
+    synced = run(growing)
+    for record in synced.records["avaamo_messages"].values():
+        assert record["user"].items() >= ADDED.items()
+        assert record["additional_fields"] is None
 
 
 def at_the_top(entry: dict[str, Any], method: str) -> None:
