@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
 
 from simulator import Simulator, World
 from tap_botsessions.singer.writer import PieceWriter
@@ -19,6 +20,12 @@ from tests.truth import STREAMS, assert_same, expected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+FLAT: dict[str, Any] = {"flattening_enabled": True, "flattening_max_depth": 1}
+BATCH = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file://batches"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +146,59 @@ def test_stream_maps_apply(served: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
+    "maps",
+    [
+        {"kore_sessions": {"user_id": "sha256(user_id)"}},
+        {"kore_sessions": "__NULL__"},
+        {"kore_*": {"additional_fields": "__NULL__"}},
+        {"visits": {"__source__": "kore_sessions", "user_id": "__NULL__"}},
+        {"sync_windows": {"requests": "__NULL__"}},
+        {"*": {"additional_fields": "__NULL__"}},
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"batch_config": BATCH}])
+def test_a_map_of_a_stream_that_is_not_selected_is_left_out(
+    served: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    maps: dict[str, Any],
+    settings: dict[str, Any],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = catalog_of(served)
+    select(catalog, "kore_sessions", selected=False)
+    synced = run(served, catalog, stream_maps=maps, **settings)
+    assert {each["stream"] for each in synced.messages if "stream" in each} == (
+        set(STREAMS) - {"kore_sessions"}
+    )
+
+
+def test_a_map_makes_a_stream_of_one_that_is_selected(served: Simulator) -> None:
+    """It has a name of its own, which no catalog selects."""
+    catalog = catalog_of(served)
+    select(catalog, "avaamo_sessions", selected=False)
+    maps = {
+        "visits": {"__source__": "kore_sessions", "user_id": "__NULL__"},
+        "avaamo_sessions": {"__source__": "kore_sessions", "tags": "__NULL__"},
+    }
+    synced = run(served, catalog, stream_maps=maps)
+    sessions = truth(served, "kore_sessions").values()
+    names = [name for name, _ in synced.all_records]
+    assert names.count("visits") == names.count("kore_sessions") == len(sessions)
+    assert names.count("avaamo_sessions") == len(sessions)
+
+
+def test_a_wrong_map_of_a_stream_that_is_selected_is_refused(
+    served: Simulator,
+) -> None:
+    maps = {"kore_sessions": {"bot_id": "__NULL__"}}
+    with pytest.raises(ConfigValidationError) as refusal:
+        run(served, stream_maps=maps)
+    [line] = refusal.value.errors
+    assert "Removing key property 'bot_id' is not permitted" in line
+
+
+@pytest.mark.parametrize(
     ("expression", "said"),
     [
         ("int(user_id)", "ValueError"),
@@ -196,13 +256,6 @@ def growing(served: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     return served
 
 
-FLAT: dict[str, Any] = {"flattening_enabled": True, "flattening_max_depth": 1}
-BATCH = {
-    "encoding": {"format": "jsonl", "compression": "gzip"},
-    "storage": {"root": "file://batches"},
-}
-
-
 @pytest.mark.parametrize("settings", [{}, {"batch_config": BATCH}])
 @pytest.mark.parametrize("depth", [1, 2, 9])
 def test_flattening_leaves_no_field_out_of_the_schema(
@@ -239,6 +292,13 @@ def in_files(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for file in message.get("manifest", ())
         for line in gzip.open(urlsplit(file).path)
     ]
+
+
+def test_a_flattening_without_a_depth_is_refused(served: Simulator) -> None:
+    with pytest.raises(ConfigValidationError) as refusal:
+        run(served, flattening_enabled=True)
+    [line] = refusal.value.errors
+    assert line.startswith("flattening_max_depth is required")
 
 
 def test_a_map_before_flattening_sees_the_user_whole(growing: Simulator) -> None:
