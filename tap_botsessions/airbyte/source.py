@@ -12,6 +12,7 @@ from tap_botsessions.airbyte.catalog import catalog, select, singer_state, wante
 from tap_botsessions.airbyte.spec import spec
 from tap_botsessions.config.settings import SCHEMA, secrets
 from tap_botsessions.config.validation import unused_settings
+from tap_botsessions.engine.masking import Mask
 from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.tap import TapBotsessions
 
@@ -123,7 +124,7 @@ class Source:
             tap = TapBotsessions(config=known, state=state, message_writer=self._writer)
         except ConfigValidationError as error:
             raise SettingsError("\n".join(error.errors)) from error
-        self._writer.secrets = secrets(tap.config)
+        self._writer.masked = Mask(secrets(tap.config))
         tap.metrics_logger.setLevel(logging.WARNING)  # Airbyte counts for itself
         for line in unused_settings(config, SCHEMA):
             tap.logger.warning("%s", line)

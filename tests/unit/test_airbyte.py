@@ -13,6 +13,7 @@ from airbyte_protocol.models import (
 )
 
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
+from tap_botsessions.engine.masking import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 def test_secrets_are_masked_in_the_log() -> None:
     file = BytesIO()
     writer = AirbyteWriter(file)
-    writer.secrets = ["the-token"]
+    writer.masked = Mask(["the-token"])
     AirbyteLog(writer).handle(
         logging.makeLogRecord({"msg": "sent the-token", "levelname": "WARNING"})
     )
     [message] = parsed(file.getvalue().splitlines())
     assert message.log
-    assert (message.log.level, message.log.message) == (Level.WARN, "sent ****")
+    assert (message.log.level, message.log.message) == (Level.WARN, "sent [secret]")
 
 
 def test_a_thread_that_logs_does_not_tear_what_is_written() -> None:
