@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_botsessions.airbyte.catalog import catalog, select, singer_state, wanted_by
+from tap_botsessions.airbyte.catalog import (
+    StateError,
+    catalog,
+    select,
+    singer_state,
+    wanted_by,
+)
 from tap_botsessions.airbyte.spec import spec
 from tap_botsessions.config.settings import SCHEMA, secrets
 from tap_botsessions.config.validation import unused_settings
@@ -134,6 +140,9 @@ class Source:
 def _understood(what: str, read: Callable[[], T]) -> T:
     try:
         return read()
+    except StateError as error:
+        msg = f"the {what}: {error}"
+        raise SettingsError(msg) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"the {what}: is not as the Airbyte protocol has it"
         raise SettingsError(msg) from error
