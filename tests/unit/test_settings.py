@@ -550,8 +550,8 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ),
         (
             {"kore_bot_credentials": [{**OWN, "secret": "hunter2"}]},
-            "kore_bot_credentials[0]",
-            "is not as the schema asks",
+            "kore_bot_credentials[0]['secret']",
+            "there is no such key",
         ),
         # The SDK's own settings
         ({"batch_config": {"a": 1}}, "batch_config", "is not as the SDK asks"),
@@ -578,6 +578,34 @@ def test_each_missing_part_of_a_bots_credentials_is_told_once() -> None:
         "kore_bot_credentials[0]['client_id']: is missing",
         "kore_bot_credentials[0]['client_secret']: is missing",
     ]
+
+
+def test_each_unknown_key_of_a_bots_credentials_is_named_without_its_value() -> None:
+    wrong = {"bot_id": "st-2", "clientid": HIDDEN, "client_secret": "s", "note": HIDDEN}
+    place = "kore_bot_credentials[1]"
+    assert told({**BOTH, "kore_bot_credentials": [OWN, wrong]}) == [
+        f"{place}['client_id']: is missing",
+        f"{place}['clientid']: there is no such key; did you mean client_id?",
+        f"{place}['note']: there is no such key",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["keep", "hash", "drop"])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (HIDDEN, "must have at least 16 characters"),
+        (" ", "must have at least 16 characters"),
+        (" " * 16, "is blank"),
+        (7, "must be of type string"),
+    ],
+)
+def test_a_key_of_personal_data_that_cannot_be_used_is_told_once(
+    mode: str, key: object, said: str
+) -> None:
+    """And not as missing, too."""
+    lines = told({**BOTH, "personal_data": mode, "personal_data_key": key})
+    assert lines == [f"personal_data_key: {said}"]
 
 
 @pytest.mark.parametrize(
