@@ -17,7 +17,7 @@ from tap_botsessions.airbyte.catalog import (
 )
 from tap_botsessions.airbyte.spec import spec
 from tap_botsessions.config.settings import SCHEMA, secrets
-from tap_botsessions.config.validation import unused_settings
+from tap_botsessions.config.validation import unknown_settings
 from tap_botsessions.engine.masking import Mask
 from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.tap import TapBotsessions
@@ -132,7 +132,7 @@ class Source:
             raise SettingsError("\n".join(error.errors)) from error
         self._writer.masked = Mask(secrets(tap.config))
         tap.metrics_logger.setLevel(logging.WARNING)  # Airbyte counts for itself
-        for line in unused_settings(config, SCHEMA):
+        for line in unknown_settings(config, SCHEMA):
             tap.logger.warning("%s", line)
         return tap
 

@@ -80,15 +80,37 @@ def with_defaults(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, **given_ones}
 
 
-def unused_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
-    """Say what has no effect: settings that don't exist, bots that aren't read."""
+def unknown_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
+    """Name the settings that don't exist."""
     known = schema["properties"]
     for name in sorted(config.keys() - known.keys()):
         hint = did_you_mean(name, known)
         line = f"{name}: there is no such setting, so it has no effect{hint}"
         yield one_line(line)
+
+
+def unused_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
+    """Say what has no effect: settings that don't exist, bots that aren't read."""
+    yield from unknown_settings(config, schema)
     for vendor in VENDORS:
         yield from map(one_line, vendor.unused(config))
+    yield from _empty_maps(config.get("stream_maps"))
+    mode = config.get("personal_data", "keep")
+    if is_given(config, "personal_data_key") and mode == "keep":
+        yield "personal_data_key: has no effect, as personal_data is keep"
+
+
+def _empty_maps(maps: object) -> Iterator[str]:
+    """Name the stream maps in which there is nothing any more."""
+    if isinstance(maps, dict):
+        named = {f"stream_maps, {name}": each for name, each in maps.items()}
+        for name, each in (named or {"stream_maps": maps}).items():
+            if each == {}:
+                line = (
+                    f"{name}: is empty, so it has no effect; null must be written as "
+                    f"__NULL__ in meltano.yml, since Meltano leaves it out"
+                )
+                yield one_line(line)
 
 
 def _coerced(value: Json, setting: dict[str, Any]) -> Json:

@@ -122,6 +122,24 @@ def test_what_is_no_list_of_states_is_refused(
         Source(AirbyteWriter(BytesIO())).read(config, ALL, states)
 
 
+def test_what_has_no_effect_is_told_once(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"bot_id": "st-9", "client_id": "cs-9", "client_secret": "of-another-bot"}
+    config |= {
+        "colour": 1,
+        "kore_bot_credentials": [own],
+        "personal_data_key": "a-key-for-hashes-which-is-long",
+    }
+    assert Source(AirbyteWriter(BytesIO())).discover(config)
+    told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert sorted(told) == [
+        "colour: there is no such setting, so it has no effect",
+        "kore_bot_credentials: st-9 is not in kore_bot_ids, so not read",
+        "personal_data_key: has no effect, as personal_data is keep",
+    ]
+
+
 @dataclass
 class Told:
     """What a command told: its messages by the protocol's models, and its end."""

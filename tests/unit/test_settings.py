@@ -752,6 +752,53 @@ def test_a_bot_whose_credentials_are_given_in_vain_is_named(
     assert list(unused_settings({**config, "kore_bot_credentials": 7}, SCHEMA)) == []
 
 
+NO_EFFECT = (
+    "is empty, so it has no effect; null must be written as __NULL__ in meltano.yml, "
+    "since Meltano leaves it out"
+)
+
+
+@pytest.mark.parametrize(
+    ("maps", "told"),
+    [
+        ({}, [f"stream_maps: {NO_EFFECT}"]),
+        (
+            {"avaamo_messages": {}, "kore_sessions": {"tags": None}},
+            [f"stream_maps, avaamo_messages: {NO_EFFECT}"],
+        ),
+        ({"avaamo_messages": None, "kore_sessions": "__NULL__"}, []),
+        (None, []),
+        (7, []),
+    ],
+)
+def test_a_stream_map_of_which_nothing_is_left_is_named(
+    maps: object, told: list[str]
+) -> None:
+    assert list(unused_settings({"stream_maps": maps}, WITH_MAPS)) == told
+
+
+WITH_MAPS = {"properties": {**SCHEMA["properties"], "stream_maps": {}}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, ["personal_data_key: has no effect, as personal_data is keep"]),
+        (
+            {"personal_data": "keep"},
+            ["personal_data_key: has no effect, as personal_data is keep"],
+        ),
+        ({"personal_data": "hash"}, []),
+        ({"personal_data": "drop"}, []),
+    ],
+)
+def test_a_key_of_personal_data_that_is_kept_is_named(
+    settings: Config, told: list[str]
+) -> None:
+    config = {"personal_data_key": HIDDEN, **settings}
+    assert list(unused_settings(config, SCHEMA)) == told
+
+
 # Null
 
 
