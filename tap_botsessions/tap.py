@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from tap_botsessions.config.settings import SCHEMA, configured_vendors, secrets
 from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.masking import mask_log
 from tap_botsessions.engine.options import Limits, Options
 from tap_botsessions.engine.stream import ListStream
 from tap_botsessions.engine.transport import discreet_urllib3
@@ -114,6 +115,7 @@ class TapBotsessions(StrictTap):
             catalog=read_catalog(catalog),
             parse_env_config=config.parse_env,
         )
+        mask_log(secrets(tap.config))
         if check:
             tap.print_check(about_format)
         if plan:
@@ -253,6 +255,7 @@ class TapBotsessions(StrictTap):
         config = ctx.params["config"]
         try:
             tap = cls(config=config.config, parse_env_config=config.parse_env)
+            mask_log(secrets(tap.config))
             if value == CliTestOptionValue.Schema.value:
                 tap.write_schemas()
             else:

@@ -69,30 +69,65 @@ def select(stream: SingerStream, wanted: Wanted) -> None:
     stream.selected = True
 
 
+class StateError(ValueError):
+    """A state is none of those that this source writes; the message says what to do."""
+
+
 def singer_state(
     messages: list[dict[str, Any]], all_wanted: Iterable[Wanted]
 ) -> dict[str, Any]:
     """The tap's state, of the streams that are to go on from theirs.
 
     Args:
-        messages: The states, one a stream, as this source wrote them.
+        messages: The states, one a stream, as this source wrote them. On a first run
+            Airbyte may send none, or one of another type that is empty.
         all_wanted: What is wanted of each stream.
+
+    Raises:
+        StateError: There is a state of another type, and something in it.
     """
     states = {
         message["stream"]["stream_descriptor"]["name"]: message["stream"]
-        for message in messages
+        for message in messages or ()
+        if not _is_empty(message)
     }
     bookmarks = {
-        wanted.name: states[wanted.name].get("stream_state") or {}
+        wanted.name: states[wanted.name].get("stream_state")
         for wanted in all_wanted
         if wanted.is_incremental and wanted.name in states
     }
-    resumed = {
-        name: bookmark
-        for name, bookmark in bookmarks.items()
-        if bookmark and not NO_CURSOR.keys() & bookmark.keys()
-    }
+    resumed = {name: state for name, state in bookmarks.items() if _holds(state)}
     return {"bookmarks": resumed} if resumed else {}
+
+
+def _is_empty(message: dict[str, Any]) -> bool:
+    """Whether a message is of another type than STREAM, and holds no state.
+
+    Raises:
+        StateError: It is of another type, and holds one.
+    """
+    match message.get("type"):
+        case "LEGACY":
+            contents = [message.get("data")]
+        case "GLOBAL":
+            shared = message.get("global") or {}
+            streams = shared.get("stream_states") or ()
+            contents = [shared.get("shared_state")]
+            contents += [each.get("stream_state") for each in streams]
+        case _:
+            return not message
+    if any(map(_holds, contents)):
+        msg = (
+            f"is of the type {message['type']}, while this source writes and reads "
+            f"states of the type STREAM alone; clear the state, and all is read again"
+        )
+        raise StateError(msg)
+    return True
+
+
+def _holds(state: dict[str, Any] | None) -> bool:
+    """Whether there is something to go on from."""
+    return bool(state) and not NO_CURSOR.keys() & (state or {}).keys()
 
 
 def _airbyte_schema(schema: dict[str, Any]) -> dict[str, Any]:

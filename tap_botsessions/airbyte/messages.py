@@ -14,6 +14,7 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_botsessions.airbyte.catalog import NO_CURSOR
+from tap_botsessions.engine.masking import Mask
 from tap_botsessions.engine.options import Limits
 from tap_botsessions.singer.writer import PieceWriter
 
@@ -41,13 +42,13 @@ class AirbyteWriter(PieceWriter):
     or at a checkpoint when the last one is a second old.
 
     Attributes:
-        secrets: What is masked in everything but records and states.
+        masked: Takes secrets out of everything but records and states.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         """Begin with nothing to write."""
         super().__init__(Limits().bytes_per_write, file)
-        self.secrets: Sequence[str] = ()
+        self.masked = Mask()
         self._stream = ""
         self._resumes = False
         self._state: dict[str, Any] | None = None
@@ -164,12 +165,6 @@ class AirbyteWriter(PieceWriter):
             content["internal_message"] = type(error).__name__
             content["stack_trace"] = self.masked("".join(frames))
         self._trace("ERROR", error=content)
-
-    def masked(self, text: str) -> str:
-        """A text without the secrets in it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "****")
-        return text
 
     def _trace(self, kind: str, **content: object) -> None:
         now = float(_milliseconds())

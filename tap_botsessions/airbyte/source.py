@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_botsessions.airbyte.catalog import catalog, select, singer_state, wanted_by
+from tap_botsessions.airbyte.catalog import (
+    StateError,
+    catalog,
+    select,
+    singer_state,
+    wanted_by,
+)
 from tap_botsessions.airbyte.spec import spec
 from tap_botsessions.config.settings import SCHEMA, secrets
-from tap_botsessions.config.validation import unused_settings
+from tap_botsessions.config.validation import unknown_settings
+from tap_botsessions.engine.masking import Mask
 from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.tap import TapBotsessions
 
@@ -123,9 +130,9 @@ class Source:
             tap = TapBotsessions(config=known, state=state, message_writer=self._writer)
         except ConfigValidationError as error:
             raise SettingsError("\n".join(error.errors)) from error
-        self._writer.secrets = secrets(tap.config)
+        self._writer.masked = Mask(secrets(tap.config))
         tap.metrics_logger.setLevel(logging.WARNING)  # Airbyte counts for itself
-        for line in unused_settings(config, SCHEMA):
+        for line in unknown_settings(config, SCHEMA):
             tap.logger.warning("%s", line)
         return tap
 
@@ -133,6 +140,9 @@ class Source:
 def _understood(what: str, read: Callable[[], T]) -> T:
     try:
         return read()
+    except StateError as error:
+        msg = f"the {what}: {error}"
+        raise SettingsError(msg) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"the {what}: is not as the Airbyte protocol has it"
         raise SettingsError(msg) from error

@@ -16,6 +16,7 @@ _LIKE_A_STATE = (
     '[{"context": {"bot_id": "..."}, ...}, ...]}}}; '
 )
 _LIKE_A_CATALOG = "must be as --discover writes it; "
+_FULL = "FULL_TABLE"
 _NO_JSON = "a number in it is infinite, or text is torn"
 
 _STATE: dict[str, Any] = {
@@ -82,6 +83,9 @@ _CATALOG: dict[str, Any] = {
                                         "forced-replication-method": {
                                             "type": ["string", "null"]
                                         },
+                                        "replication-method": {
+                                            "type": ["string", "null"]
+                                        },
                                     },
                                 },
                             },
@@ -127,6 +131,31 @@ def check_catalog(catalog: dict[str, Any]) -> list[str]:
         return [f"catalog: {_LIKE_A_CATALOG}{_NO_JSON}"]
     problems = lines_on(catalog, _CATALOG) or _renamed(catalog["streams"])
     return [f"catalog: {_LIKE_A_CATALOG}{problem}" for problem in problems]
+
+
+def with_full_tables(catalog: dict[str, Any]) -> dict[str, Any]:
+    """A catalog with FULL_TABLE at the top of each entry that has it anywhere.
+
+    The Singer specification has it in the metadata, where people put it. The SDK takes
+    the INCREMENTAL that --discover wrote at the top, and knows one of the two names.
+    """
+    streams = [
+        entry | {"replication_method": _FULL} if _is_full(entry) else entry
+        for entry in catalog["streams"]
+    ]
+    return {**catalog, "streams": streams}
+
+
+def _is_full(entry: dict[str, Any]) -> bool:
+    roots = [
+        each["metadata"] for each in entry.get("metadata", ()) if not each["breadcrumb"]
+    ]
+    methods = [entry.get("replication_method")] + [
+        root.get(name)
+        for root in roots
+        for name in ("replication-method", "forced-replication-method")
+    ]
+    return _FULL in {(method or "").upper() for method in methods}
 
 
 def without_fractions(state: Json) -> Json:

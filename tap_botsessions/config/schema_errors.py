@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jsonschema import ValidationError
 
@@ -50,14 +51,26 @@ def place(*path: str | int) -> str:
     return f"{first}{''.join(f'[{step!r}]' for step in rest)}"
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like one that is not, as a question, if any is."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def _lines(error: ValidationError) -> Iterator[str]:
     """Say what an error is; its own message would repeat a secret's value."""
     required: Any = error.validator_value
+    present: Any = error.instance
     if error.validator == "required":
-        present: Any = error.instance
         for name in required:
             if name not in present:
                 yield f"{place(*error.path, name)}: is missing"
+        return
+    if error.validator == "additionalProperties":
+        known: Any = error.schema
+        for name in sorted(present.keys() - known["properties"].keys()):
+            hint = did_you_mean(name, known["properties"])
+            yield f"{place(*error.path, name)}: there is no such key{hint}"
         return
     where = place(*error.path)
     if error.validator in _BOUNDS:

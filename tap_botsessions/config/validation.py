@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import ipaddress
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,12 @@ from urllib.parse import urlsplit
 from singer_sdk.helpers._batch import BatchConfig
 
 from tap_botsessions.config.inputs import is_json, load, one_line, plain
-from tap_botsessions.config.schema_errors import errors_in, lines_on, place
+from tap_botsessions.config.schema_errors import (
+    did_you_mean,
+    errors_in,
+    lines_on,
+    place,
+)
 from tap_botsessions.engine.options import base_url, is_given
 from tap_botsessions.engine.windows import parse_instant
 from tap_botsessions.vendors import VENDORS
@@ -59,7 +63,7 @@ def problems(config: Config, schema: dict[str, Any]) -> list[str]:
         *_url_lines(readable),
         *_file_lines(readable),
         *_range_lines(readable),
-        *_personal_lines(readable),
+        *_personal_lines(readable["personal_data"], config),
         *_batch_lines(readable),
     ]
 
@@ -76,16 +80,37 @@ def with_defaults(config: Config, schema: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, **given_ones}
 
 
-def unused_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
-    """Say what has no effect: settings that don't exist, bots that aren't read."""
+def unknown_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
+    """Name the settings that don't exist."""
     known = schema["properties"]
     for name in sorted(config.keys() - known.keys()):
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(name, known)
         line = f"{name}: there is no such setting, so it has no effect{hint}"
         yield one_line(line)
+
+
+def unused_settings(config: Config, schema: dict[str, Any]) -> Iterator[str]:
+    """Say what has no effect: settings that don't exist, bots that aren't read."""
+    yield from unknown_settings(config, schema)
     for vendor in VENDORS:
         yield from map(one_line, vendor.unused(config))
+    yield from _empty_maps(config.get("stream_maps"))
+    mode = config.get("personal_data", "keep")
+    if is_given(config, "personal_data_key") and mode == "keep":
+        yield "personal_data_key: has no effect, as personal_data is keep"
+
+
+def _empty_maps(maps: object) -> Iterator[str]:
+    """Name the stream maps in which there is nothing any more."""
+    if isinstance(maps, dict):
+        named = {f"stream_maps, {name}": each for name, each in maps.items()}
+        for name, each in (named or {"stream_maps": maps}).items():
+            if each == {}:
+                line = (
+                    f"{name}: is empty, so it has no effect; null must be written as "
+                    f"__NULL__ in meltano.yml, since Meltano leaves it out"
+                )
+                yield one_line(line)
 
 
 def _coerced(value: Json, setting: dict[str, Any]) -> Json:
@@ -209,8 +234,8 @@ def _range_lines(config: Config) -> Iterator[str]:
             yield "end_date: must be later than start_date"
 
 
-def _personal_lines(config: Config) -> Iterator[str]:
-    mode = config["personal_data"]
+def _personal_lines(mode: str, config: Config) -> Iterator[str]:
+    """What is missing; of a key that is given, but unusable, the schema has told."""
     if mode != "keep" and not is_given(config, "personal_data_key"):
         yield f"personal_data_key: is missing, while personal_data is {mode}"
 

@@ -102,8 +102,8 @@ class Options:
 
 
 def is_given(config: Config, name: str) -> bool:
-    """Whether a setting has a value; an empty string or list is none."""
-    return config.get(name) not in (None, "", [])
+    """Whether a setting has a value; an empty string, list or object is none."""
+    return config.get(name) not in (None, "", [], {})
 
 
 def base_url(value: str) -> str:

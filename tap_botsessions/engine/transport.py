@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing_extensions import override
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.engine.records import decode
+from tap_botsessions.engine.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,12 +59,14 @@ class ErrorFormat:
         message: The vendor's own words, from the decoded body of a refusal; it may
             raise an IndexError, KeyError, TypeError or ValueError where there are none.
         advice: What to check where a status is final.
+        phrases: Words that the vendor documents, which are shown with any status.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
         rate_limit: The limit that was exceeded, from the words of a 429.
     """
 
     message: Callable[[Json], object]
     advice: Mapping[int, str]
+    phrases: frozenset[str] = frozenset()
     retried: frozenset[int] = frozenset()
     rate_limit: Callable[[str], RateLimit] = lambda _message: "minute"
 
@@ -90,7 +92,7 @@ class Transport:
         self._user_agent = user_agent(options.config)
         self._timeout: float = options.config["request_timeout_seconds"]
         self._ca_bundle: str | None = options.config.get("ca_bundle")
-        self._secrets = options.secrets
+        self._words = Words(options.secrets, errors.phrases)
         self._errors = errors
         self._lock = Lock()
         self._sessions: list[requests.Session] = []
@@ -239,24 +241,23 @@ class Transport:
         return RequestError(message, status)
 
     def _vendor_message(self, response: requests.Response) -> str:
-        """The vendor's own words on an error, cut and cleaned, or nothing."""
+        """The vendor's own words on an error, as far as they may be shown."""
         try:
             said = self._errors.message(decode(response.content))
         except (IndexError, KeyError, TypeError, ValueError):
             return ""
-        return f' ("{self._redacted(said)}")' if isinstance(said, str) else ""
+        return self._words.quoted(said, response.status_code)
 
     def _connection_message(self, error: Exception) -> str:
         cause: object = error.args[0] if error.args else error
         cause = getattr(cause, "reason", cause)
-        return f"the connection failed ({self._redacted(str(cause))})"
-
-    def _redacted(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        text = re.sub(r"\S+@\S+", "[address]", text)
-        text = re.sub(r"[\w./+=-]{24,}", "[...]", text)
-        return " ".join(re.sub(r"[^\x20-\x7e]", " ", text).split())[:200]
+        message = f"the connection failed ({self._words.redacted(str(cause))})"
+        if isinstance(error, requests.exceptions.InvalidURL):  # not the base URL
+            message += (
+                "; check the proxy in the environment, whose user and password must be "
+                "percent-encoded"
+            )
+        return message
 
 
 class _Session(requests.Session):

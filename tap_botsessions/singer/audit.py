@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
     from singer_sdk.tap_base import Tap
 
     from tap_botsessions.engine.pages import WindowResult
@@ -83,3 +84,9 @@ class SyncWindows(Stream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         return ()
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take the selection from a catalog; there is nothing to go on from."""
+        super().apply_catalog(catalog)
+        self.replication_key = None

@@ -11,11 +11,13 @@ from tap_botsessions.engine.errors import BookmarkError
 from tap_botsessions.engine.windows import to_rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from singer_sdk import Stream
 
     from tap_botsessions.engine.stream import VendorStream
+    from tap_botsessions.engine.windows import Window
 
 _CLOCKS_APART = timedelta(minutes=1)
 """How far apart the clocks of two machines that run the tap in turn may be."""
@@ -104,3 +106,26 @@ class Bookmarks:
                 state.pop(name, None)
             else:
                 state[name] = value
+
+    def warn_of_skipped(self, ranges: Mapping[str, Sequence[Window]]) -> None:
+        """Warn once of what no run reads: from a bookmark to a later start_date.
+
+        Args:
+            ranges: The ranges that this run reads of each bot.
+        """
+        skipped = {
+            bot: bookmark
+            for bot, parts in ranges.items()
+            if parts and (bookmark := self.get(bot)) and bookmark < parts[0].start
+        }
+        if skipped:
+            options = self._source.options
+            self._stream.logger.warning(
+                "%s: start_date, %s, is later than the bookmark in the state, %s%s: "
+                "what lies between is not read, by this run or a later one; to have "
+                "it, set start_date back and go on from the state of before this run",
+                self._source.label(*skipped),
+                to_rfc3339(options.start_date),
+                to_rfc3339(min(skipped.values())),
+                "" if len(skipped) == 1 else " for the earliest",
+            )

@@ -183,6 +183,7 @@ class SingerStream(Stream):
                 self._fail(bot, found)
             else:
                 ranges[bot] = found
+        self._bookmarks.warn_of_skipped(ranges)
         jobs = [
             self._job(group, ranges[group[0]])
             for group in self.source.group_bots(ranges)

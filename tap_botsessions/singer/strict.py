@@ -9,11 +9,13 @@ from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
 from tap_botsessions.config import documents as files
 from tap_botsessions.config import inputs, validation
 from tap_botsessions.config.schema_errors import without_bare_nulls
+from tap_botsessions.singer.maps import make_mapper
 
 if TYPE_CHECKING:
     from typing import IO
@@ -32,6 +34,9 @@ class StrictTap(Tap):
     @override
     def __init__(self, **kwargs: Any) -> None:
         _refuse_for(inputs.log_level_lines(self._env_var_prefix))
+        catalog = kwargs.get("catalog")
+        if catalog is not None and not isinstance(catalog, Catalog):
+            kwargs["catalog"] = files.with_full_tables(catalog)
         super().__init__(**kwargs)
 
     @override
@@ -41,13 +46,18 @@ class StrictTap(Tap):
 
     @override
     def setup_mapper(self) -> None:
-        _ = self.catalog  # what fails from here on is the doing of the stream maps
+        catalog = self.catalog  # what fails from here on is the doing of the maps
         try:
-            super().setup_mapper()
+            self.mapper = make_mapper(self.config, catalog, self.logger)
+        except ConfigValidationError as error:
+            raise _refusal(*error.errors) from error
         except Exception as error:  # an expression can fail in any way
             raise _refusal(f"stream_maps: {error}") from error
-        maps = self.mapper.stream_maps
-        split = [name for name in maps if len(maps[name]) > 1]
+        split = [
+            name
+            for name, maps in self.mapper.stream_maps.items()
+            if len(maps) > 1 and self.streams[name].selected
+        ]
         if split and self.config.get("batch_config"):
             raise _refusal(
                 f"stream_maps: several are made of {', '.join(split)} by __source__, "

@@ -146,6 +146,19 @@ def test_a_full_refresh_reads_all_again(project: Project) -> None:
     assert ends(project) == {"2026-03-21", "2026-03-21T00:00:00Z", 1774051200.0}
 
 
+def test_a_stream_is_read_in_full_where_its_metadata_say_so(project: Project) -> None:
+    """Meltano writes `replication-method` at the catalog's top, too, but not this."""
+    project.meltano("run", *PIPELINE)
+    before = bookmarks(project, STATE_ID)
+    method = "_metadata.kore_sessions.forced-replication-method"
+    project.meltano("config", "set", "tap-botsessions", method, "FULL_TABLE")
+    _, log = project.meltano("run", *PIPELINE)
+    assert re.search("kore_sessions, .*: reading 2026-03-01T00:00:00Z", log)
+    assert not re.search("avaamo_.*: reading 2026-03-01T00:00:00Z", log)
+    project.assert_whole()
+    assert bookmarks(project, STATE_ID) == before
+
+
 def ends(project: Project) -> set[Any]:
     """The bookmarks of all bots."""
     streams = bookmarks(project, STATE_ID)

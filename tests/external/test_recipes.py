@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import pytest
+import yaml
 
 from demo.__main__ import connect, target_config
 from demo.pipe import sync
@@ -21,6 +24,7 @@ from demo.postgres import run_postgres
 from demo.truth import differences
 from simulator import Simulator, World
 from tests.conftest import Synced, config_for, end_of
+from tests.pipelines import SCRIPTS, environment, prepare
 from tests.readme import blocks
 from tests.truth import STREAMS, assert_same, expected, key_of
 
@@ -36,6 +40,7 @@ TAP = Path(sys.executable).with_name("tap-botsessions")
 PSEUDONYMS, NO_TEXTS, DESELECTED, FLAT, BATCH = map(
     json.loads, blocks("Recipes", "json")
 )
+[IN_MELTANO] = map(yaml.safe_load, blocks("Recipes", "yaml"))
 SEED: str = PSEUDONYMS["stream_map_config"]["hash_seed"]
 
 
@@ -241,6 +246,83 @@ def test_recipes_go_together(simulator: Simulator, tmp_path: Path) -> None:
             stream, textless(stream, pseudonymous(stream, record))
         ),
     )
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of Meltano's, as the repository has it."""
+    folder = tmp_path_factory.mktemp("meltano") / "project"
+    prepare(folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of Meltano's whose settings are all in its `meltano.yml`."""
+
+    folder: Path
+    simulator: Simulator
+
+    def add(self, config: Record) -> None:
+        """Put settings into what the file says of the tap."""
+        file = self.folder / "meltano.yml"
+        content = yaml.safe_load(file.read_text())
+        [tap] = content["plugins"]["extractors"]
+        tap["config"] = tap.get("config", {}) | config
+        file.write_text(yaml.safe_dump(content))
+
+    def invoke(self) -> Records:
+        """Run the tap by Meltano."""
+        done = subprocess.run(  # noqa: S603 -- Meltano
+            [SCRIPTS / "meltano", "--no-environment", "invoke", "tap-botsessions"],
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        messages = [json.loads(line) for line in done.stdout.splitlines()]
+        return Synced(messages).records
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path, simulator: Simulator) -> Project:
+    folder = tmp_path / "project"
+    shutil.copytree(prepared, folder)
+    made = Project(folder, simulator)
+    made.add(config_for(simulator))
+    return made
+
+
+def test_recipes_hold_in_a_meltano_yml(project: Project, simulator: Simulator) -> None:
+    """Meltano leaves null out of the settings: what is meant by it comes in clear."""
+    maps = PSEUDONYMS["stream_maps"]
+    [tap] = IN_MELTANO["plugins"]["extractors"]
+    assert tap["config"] == NO_TEXTS  # so that this is the one that is tried
+    merged = maps["avaamo_messages"] | tap["config"]["stream_maps"]["avaamo_messages"]
+    together = PSEUDONYMS | {"stream_maps": maps | {"avaamo_messages": merged}}
+    project.add(together | FLAT)
+    assert_changed(
+        project.invoke(),
+        truth(simulator),
+        lambda stream, record: flat(
+            stream, textless(stream, pseudonymous(stream, record))
+        ),
+    )
+
+
+def test_no_recipe_has_a_null(project: Project, simulator: Simulator) -> None:
+    """Which does nothing in a meltano.yml, as long as Meltano is what it is."""
+    for recipe in (*map(json.loads, blocks("Recipes", "json")), IN_MELTANO):
+        assert "null" not in json.dumps(recipe)
+    project.add({"stream_maps": {"avaamo_messages": {"content": None}}})
+    contents = {
+        record["content"] for record in project.invoke()["avaamo_messages"].values()
+    }
+    assert contents == {
+        record["content"] for record in truth(simulator)["avaamo_messages"].values()
+    }
 
 
 def test_files_are_loaded_by_target_postgres(

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.conftest import config_for, end_of
 from tests.truth import expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from simulator.faults import Effect
 
@@ -72,7 +73,13 @@ def secrets_of(config: dict[str, Any]) -> set[str]:
     return own | {config[name] for name in named if isinstance(config[name], str)}
 
 
-def show(folder: Path, program: str, *arguments: str, config: Any) -> Shown:
+def show(
+    folder: Path,
+    program: str,
+    *arguments: str,
+    config: Any,
+    environment: Mapping[str, str] | None = None,
+) -> Shown:
     """Run a program with a configuration; keep all it writes but the records."""
     file = folder / "config.json"
     file.write_text(json.dumps(config))
@@ -80,7 +87,7 @@ def show(folder: Path, program: str, *arguments: str, config: Any) -> Shown:
         [SCRIPTS / program, *arguments, "--config", file],
         capture_output=True,
         check=False,
-        env={"LOGLEVEL": "DEBUG"},
+        env={"LOGLEVEL": "DEBUG", **(environment or {})},
         text=True,
         timeout=60,
     )
@@ -186,6 +193,82 @@ def test_an_error_of_a_library_does_not_tell_them(
     assert shown.code == 1
     assert "the connection failed" in shown.text
     assert_tells_none(shown, config, simulator.world)
+
+
+@pytest.mark.parametrize("program", ["tap-botsessions", "source-botsessions"])
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("password", ["hunt/er2word", "hunt#er2word", "hunt%2Fer2word"])
+def test_a_proxys_user_and_password_are_not_told(
+    config: dict[str, Any], tmp_path: Path, program: str, name: str, password: str
+) -> None:
+    """One that is not percent-encoded as it has to be makes an error that quotes it."""
+    way = [program, *["check"] * program.startswith("source")]
+    proxy = {name: f"http://ursula:{password}@127.0.0.1:9"}
+    shown = show(tmp_path, *way, config=config, environment=proxy)
+    assert "the connection failed" in shown.text
+    assert not re.search("ursula|hunt|er2word", shown.text)
+
+
+@pytest.mark.parametrize("code", [200, 400, 401, 403, 404, 422, 429, 500])
+def test_a_short_token_that_is_echoed_percent_encoded_is_not_told(
+    simulator: Simulator, config: dict[str, Any], tmp_path: Path, code: int
+) -> None:
+    token = "t0k/e n+1="  # noqa: S105 -- made up
+    body = {"error": f"what is {quote(token)}, {quote_plus(token).lower()}?"}
+    later = {"Retry-After": "9999"}
+    simulator.faults.rules = [Rule(status(code, body, later), vendor="avaamo")]
+    config |= {"avaamo_access_token": token}
+    shown = show(tmp_path, "tap-botsessions", config=config)
+    assert "what is [secret], [secret]?" in shown.text
+    assert "t0k" not in shown.text
+
+
+@pytest.mark.parametrize("code", [200, 400, 500, 502, 302])
+@pytest.mark.parametrize("program", ["tap-botsessions", "source-botsessions"])
+def test_a_message_that_an_error_quotes_is_not_told(
+    simulator: Simulator,
+    config: dict[str, Any],
+    tmp_path: Path,
+    program: str,
+    code: int,
+) -> None:
+    said = "can't parse: My order of yesterday never came"
+    body = {"error": said, "errors": [{"msg": said, "code": 1}]}
+    simulator.faults.rules = [Rule(status(code, body, {"Location": "/x"}))]
+    way = [program, *["check"] * program.startswith("source")]
+    shown = show(tmp_path, *way, config=config, environment={"LOGLEVEL": "INFO"})
+    assert shown.text
+    assert "yesterday" not in shown.text
+
+
+UNFORESEEN = """
+from tap_botsessions.__main__ import main
+from tap_botsessions.vendors.avaamo.streams import AvaamoMessages
+
+def fail(self, *_):
+    raise RuntimeError("sent " + self.config["avaamo_access_token"])
+
+AvaamoMessages.read = fail
+main()
+"""
+
+
+def test_an_error_that_was_not_foreseen_shows_no_secret(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its traceback is in the log, for a report of it."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    done = subprocess.run(  # noqa: S603 -- ours
+        [sys.executable, "-c", UNFORESEEN, "--config", file],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "RuntimeError: sent [secret]" in done.stderr
+    assert config["avaamo_access_token"] not in done.stderr
 
 
 def test_a_process_shows_none_in_its_title(

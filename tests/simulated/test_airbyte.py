@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
     from simulator import Simulator, World
 
+ALL = {
+    "streams": [
+        {"stream": {"name": name}, "sync_mode": "incremental"} for name in STREAMS
+    ]
+}
+
 
 @pytest.fixture
 def config(simulator: Simulator) -> dict[str, Any]:
@@ -52,17 +58,86 @@ def test_a_mistake_in_the_code_is_reported_without_secrets_and_stops_one_stream(
 
     monkeypatch.setattr(AvaamoMessages, "read", fail)
     file = BytesIO()
-    configured = {
-        "streams": [
-            {"stream": {"name": name}, "sync_mode": "incremental"} for name in STREAMS
-        ]
-    }
-    assert not Source(AirbyteWriter(file)).read(config, configured, [])
+    assert not Source(AirbyteWriter(file)).read(config, ALL, [])
     told = Told(parsed(file.getvalue().splitlines()), 1)
     [(stream, kind, _)] = told.errors
     assert (stream, kind) == ("avaamo_messages", FailureType.system_error)
     assert token.encode() not in file.getvalue()
     assert_truth(told, simulator.world, STREAMS[1:])
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        [{"type": "LEGACY", "data": {}}],
+        [{"type": "GLOBAL", "global": {"shared_state": None, "stream_states": []}}],
+    ],
+)
+def test_an_empty_state_is_none(
+    simulator: Simulator, config: dict[str, Any], states: Any
+) -> None:
+    """Airbyte sends one of these on a first run, as the type is not known yet."""
+    file = BytesIO()
+    assert Source(AirbyteWriter(file)).read(config, ALL, states)
+    told = Told(parsed(file.getvalue().splitlines()), 0)
+    assert told.errors == []
+    assert_truth(told, simulator.world, STREAMS)
+
+
+STATE = {"partitions": [{"context": {"bot_id": "st-1"}}]}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"type": "LEGACY", "data": {"kore_sessions": STATE}},
+        {"type": "GLOBAL", "global": {"shared_state": {"a": 1}, "stream_states": []}},
+        {
+            "type": "GLOBAL",
+            "global": {
+                "stream_states": [
+                    {
+                        "stream_descriptor": {"name": "kore_sessions"},
+                        "stream_state": STATE,
+                    }
+                ]
+            },
+        },
+    ],
+)
+def test_a_state_of_another_type_is_refused_by_its_type(
+    config: dict[str, Any], state: dict[str, Any]
+) -> None:
+    """It would be read from the beginning otherwise, and nobody told."""
+    said = f"the state: is of the type {state['type']}, while .* clear the state"
+    with pytest.raises(SettingsError, match=said):
+        Source(AirbyteWriter(BytesIO())).read(config, ALL, [state])
+
+
+@pytest.mark.parametrize("states", [{"bookmarks": {"kore_sessions": STATE}}, 3, "x"])
+def test_what_is_no_list_of_states_is_refused(
+    config: dict[str, Any], states: Any
+) -> None:
+    with pytest.raises(SettingsError, match="the state: is not as the Airbyte proto"):
+        Source(AirbyteWriter(BytesIO())).read(config, ALL, states)
+
+
+def test_what_has_no_effect_is_told_once(
+    config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"bot_id": "st-9", "client_id": "cs-9", "client_secret": "of-another-bot"}
+    config |= {
+        "colour": 1,
+        "kore_bot_credentials": [own],
+        "personal_data_key": "a-key-for-hashes-which-is-long",
+    }
+    assert Source(AirbyteWriter(BytesIO())).discover(config)
+    told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert sorted(told) == [
+        "colour: there is no such setting, so it has no effect",
+        "kore_bot_credentials: st-9 is not in kore_bot_ids, so not read",
+        "personal_data_key: has no effect, as personal_data is keep",
+    ]
 
 
 @dataclass

@@ -48,6 +48,21 @@ def test_it_is_there_if_it_is_selected_only(simulator: Simulator) -> None:
     assert {name for name, _ in audited(simulator).all_records} == set(ALL)
 
 
+def test_a_replication_key_in_the_catalog_makes_no_difference(
+    simulator: Simulator,
+) -> None:
+    """As a rule for all streams might give it one."""
+    config = config_for(simulator)
+    catalog = TapBotsessions(config=config).catalog
+    entry = catalog["sync_windows"]
+    entry.replication_key = "no_such_column"
+    entry.metadata.root.selected = True
+    synced = Synced()
+    TapBotsessions(config=config, catalog=catalog, message_writer=synced).sync_all()
+    assert windows(synced)
+    assert synced.failures == []
+
+
 def test_windows_follow_each_other_over_the_whole_range(simulator: Simulator) -> None:
     world = simulator.world
     found = windows(audited(simulator))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
 from typing_extensions import override
 
 from simulator import Simulator, World
@@ -16,9 +19,16 @@ from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from singer_sdk.helpers.types import Record
+
+FLAT: dict[str, Any] = {"flattening_enabled": True, "flattening_max_depth": 1}
+BATCH = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file://batches"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +39,18 @@ def served() -> Iterator[Simulator]:
 
 
 def run(
-    simulator: Simulator, catalog: dict[str, Any] | None = None, **settings: Any
+    simulator: Simulator,
+    catalog: dict[str, Any] | None = None,
+    state: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Synced:
-    """Run the tap as its command line does, with a catalog if there is one."""
+    """Run the tap as its command line does, with a catalog and a state if given."""
     file = BytesIO()
-    config = config_for(simulator, **settings)
     TapBotsessions(
-        config=config, catalog=catalog, message_writer=PieceWriter(1 << 16, file)
+        config=config_for(simulator, **settings),
+        catalog=catalog,
+        state=state,
+        message_writer=PieceWriter(1 << 16, file),
     ).sync_all()
     return Synced([json.loads(line) for line in file.getvalue().splitlines()])
 
@@ -146,6 +161,59 @@ def test_stream_maps_apply(served: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
+    "maps",
+    [
+        {"kore_sessions": {"user_id": "sha256(user_id)"}},
+        {"kore_sessions": "__NULL__"},
+        {"kore_*": {"additional_fields": "__NULL__"}},
+        {"visits": {"__source__": "kore_sessions", "user_id": "__NULL__"}},
+        {"sync_windows": {"requests": "__NULL__"}},
+        {"*": {"additional_fields": "__NULL__"}},
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"batch_config": BATCH}])
+def test_a_map_of_a_stream_that_is_not_selected_is_left_out(
+    served: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    maps: dict[str, Any],
+    settings: dict[str, Any],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog = catalog_of(served)
+    select(catalog, "kore_sessions", selected=False)
+    synced = run(served, catalog, stream_maps=maps, **settings)
+    assert {each["stream"] for each in synced.messages if "stream" in each} == (
+        set(STREAMS) - {"kore_sessions"}
+    )
+
+
+def test_a_map_makes_a_stream_of_one_that_is_selected(served: Simulator) -> None:
+    """It has a name of its own, which no catalog selects."""
+    catalog = catalog_of(served)
+    select(catalog, "avaamo_sessions", selected=False)
+    maps = {
+        "visits": {"__source__": "kore_sessions", "user_id": "__NULL__"},
+        "avaamo_sessions": {"__source__": "kore_sessions", "tags": "__NULL__"},
+    }
+    synced = run(served, catalog, stream_maps=maps)
+    sessions = truth(served, "kore_sessions").values()
+    names = [name for name, _ in synced.all_records]
+    assert names.count("visits") == names.count("kore_sessions") == len(sessions)
+    assert names.count("avaamo_sessions") == len(sessions)
+
+
+def test_a_wrong_map_of_a_stream_that_is_selected_is_refused(
+    served: Simulator,
+) -> None:
+    maps = {"kore_sessions": {"bot_id": "__NULL__"}}
+    with pytest.raises(ConfigValidationError) as refusal:
+        run(served, stream_maps=maps)
+    [line] = refusal.value.errors
+    assert "Removing key property 'bot_id' is not permitted" in line
+
+
+@pytest.mark.parametrize(
     ("expression", "said"),
     [
         ("int(user_id)", "ValueError"),
@@ -190,10 +258,127 @@ def test_flattening_applies(served: Simulator) -> None:
         assert flat[key].get("user__layer_id") == record["user"].get("layer_id")
 
 
-def test_a_full_table_sync_reads_all_and_leaves_the_state(served: Simulator) -> None:
+ADDED = {"department": "Sales", "seats": [1, {"a": None}], "desk": {"floor": 3}}
+
+
+@pytest.fixture
+def growing(served: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """A simulator whose messages have users with fields that are new."""
+    user = {"first_name": "Ada", "layer_id": "u-1", **ADDED}
+    monkeypatch.setattr(served.options, "extra_fields", {"user": user})
+    return served
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_config": BATCH}])
+@pytest.mark.parametrize("depth", [1, 2, 9])
+def test_flattening_leaves_no_field_out_of_the_schema(
+    growing: Simulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    depth: int,
+) -> None:
+    """SQL targets drop what stands in a RECORD and not in its SCHEMA."""
+    monkeypatch.chdir(tmp_path)
+    synced = run(
+        growing, flattening_enabled=True, flattening_max_depth=depth, **settings
+    )
+    synced.messages += in_files(synced.messages)
+    declared = {
+        each["stream"]: each["schema"]["properties"].keys()
+        for each in synced.messages
+        if each["type"] == "SCHEMA"
+    }
+    for stream, record in synced.all_records:
+        assert record.keys() <= declared[stream]
+    messages = synced.records["avaamo_messages"]
+    assert messages.keys() == truth(growing, "avaamo_messages").keys()
+    for record in messages.values():
+        assert json.loads(record["additional_fields"])["user"] == ADDED
+
+
+def in_files(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records in the files of BATCH messages, as messages of their own."""
+    return [
+        {"type": "RECORD", "stream": message["stream"], "record": json.loads(line)}
+        for message in messages
+        for file in message.get("manifest", ())
+        for line in gzip.open(urlsplit(file).path)
+    ]
+
+
+def test_a_flattening_without_a_depth_is_refused(served: Simulator) -> None:
+    with pytest.raises(ConfigValidationError) as refusal:
+        run(served, flattening_enabled=True)
+    [line] = refusal.value.errors
+    assert line.startswith("flattening_max_depth is required")
+
+
+def test_a_map_before_flattening_sees_the_user_whole(growing: Simulator) -> None:
+    mapped = {"department": "user['department']", "content": "__NULL__"}
+    synced = run(growing, stream_maps={"avaamo_messages": mapped}, **FLAT)
+    for record in synced.records["avaamo_messages"].values():
+        assert record["department"] == "Sales"
+        assert json.loads(record["additional_fields"])["user"] == ADDED
+
+
+@pytest.mark.parametrize("column", ["user", "additional_fields"])
+def test_what_a_map_takes_away_before_flattening_is_gone(
+    growing: Simulator, column: str
+) -> None:
+    maps = {"avaamo_messages": {column: "__NULL__"}}
+    synced = run(growing, stream_maps=maps, **FLAT)
+    for record in synced.records["avaamo_messages"].values():
+        assert record.get("additional_fields") is None
+        assert "Sales" not in str(record)
+
+
+def test_without_flattening_a_user_stays_whole(growing: Simulator) -> None:
+    synced = run(growing)
+    for record in synced.records["avaamo_messages"].values():
+        assert record["user"].items() >= ADDED.items()
+        assert record["additional_fields"] is None
+
+
+def at_the_top(entry: dict[str, Any], method: str) -> None:
+    entry["replication_method"] = method
+
+
+def chosen(entry: dict[str, Any], method: str) -> None:
+    root(entry)["replication-method"] = method
+
+
+def forced(entry: dict[str, Any], method: str) -> None:
+    root(entry)["forced-replication-method"] = method
+
+
+def root(entry: dict[str, Any]) -> dict[str, Any]:
+    [found] = [each for each in entry["metadata"] if each["breadcrumb"] == []]
+    metadata: dict[str, Any] = found["metadata"]
+    return metadata
+
+
+@pytest.mark.parametrize("place", [at_the_top, chosen, forced])
+def test_a_full_table_sync_reads_all_and_leaves_the_state(
+    served: Simulator, place: Callable[[dict[str, Any], str], None]
+) -> None:
+    """The specification has the method in the metadata; --discover writes the top."""
+    done = run(served).state
     catalog = catalog_of(served)
     for entry in catalog["streams"]:
-        entry["replication_method"] = "FULL_TABLE"
-    synced = run(served, catalog)
-    assert_same(synced.records["kore_sessions"], truth(served, "kore_sessions"))
-    assert set(synced.bookmarks.values()) == {None}
+        place(entry, "FULL_TABLE")
+    synced = run(served, catalog, done)
+    for stream in STREAMS:
+        assert_same(synced.records[stream], truth(served, stream))
+    assert synced.state == done
+
+
+@pytest.mark.parametrize("place", [at_the_top, chosen, forced])
+def test_an_incremental_sync_goes_on_from_the_state(
+    served: Simulator, place: Callable[[dict[str, Any], str], None]
+) -> None:
+    catalog = catalog_of(served)
+    for entry in catalog["streams"]:
+        place(entry, "INCREMENTAL")
+    synced = run(served, catalog, run(served).state, lookback_hours=0)
+    assert not synced.records["kore_sessions"]

@@ -308,6 +308,16 @@ def test_kores_own_filters_apply(simulator: Simulator) -> None:
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.parametrize("nothing", [{}, "{}", "", None])
+def test_a_filter_with_nothing_in_it_is_none(
+    simulator: Simulator, nothing: object
+) -> None:
+    synced = sync(simulator, streams=("kore_sessions",), kore_tags=nothing)
+    assert synced.records["kore_sessions"]
+    for request in simulator.requests:
+        assert "tags" not in request.body
+
+
 def test_sessions_are_read_by_their_ids(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -550,8 +550,8 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ),
         (
             {"kore_bot_credentials": [{**OWN, "secret": "hunter2"}]},
-            "kore_bot_credentials[0]",
-            "is not as the schema asks",
+            "kore_bot_credentials[0]['secret']",
+            "there is no such key",
         ),
         # The SDK's own settings
         ({"batch_config": {"a": 1}}, "batch_config", "is not as the SDK asks"),
@@ -578,6 +578,34 @@ def test_each_missing_part_of_a_bots_credentials_is_reported_once() -> None:
         "kore_bot_credentials[0]['client_id']: is missing",
         "kore_bot_credentials[0]['client_secret']: is missing",
     ]
+
+
+def test_each_unknown_key_of_a_bots_credentials_is_named_without_its_value() -> None:
+    wrong = {"bot_id": "st-2", "clientid": HIDDEN, "client_secret": "s", "note": HIDDEN}
+    place = "kore_bot_credentials[1]"
+    assert told({**BOTH, "kore_bot_credentials": [OWN, wrong]}) == [
+        f"{place}['client_id']: is missing",
+        f"{place}['clientid']: there is no such key; did you mean client_id?",
+        f"{place}['note']: there is no such key",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["keep", "hash", "drop"])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (HIDDEN, "must have at least 16 characters"),
+        (" ", "must have at least 16 characters"),
+        (" " * 16, "is blank"),
+        (7, "must be of type string"),
+    ],
+)
+def test_a_key_of_personal_data_that_cannot_be_used_is_told_once(
+    mode: str, key: object, said: str
+) -> None:
+    """And not as missing, too."""
+    lines = told({**BOTH, "personal_data": mode, "personal_data_key": key})
+    assert lines == [f"personal_data_key: {said}"]
 
 
 @pytest.mark.parametrize(
@@ -724,6 +752,53 @@ def test_a_bot_whose_credentials_are_unused_is_named(
     config = {"kore_bot_ids": listed, "kore_bot_credentials": own}
     assert list(unused_settings(config, SCHEMA)) == unused
     assert list(unused_settings({**config, "kore_bot_credentials": 7}, SCHEMA)) == []
+
+
+NO_EFFECT = (
+    "is empty, so it has no effect; null must be written as __NULL__ in meltano.yml, "
+    "since Meltano leaves it out"
+)
+
+
+@pytest.mark.parametrize(
+    ("maps", "told"),
+    [
+        ({}, [f"stream_maps: {NO_EFFECT}"]),
+        (
+            {"avaamo_messages": {}, "kore_sessions": {"tags": None}},
+            [f"stream_maps, avaamo_messages: {NO_EFFECT}"],
+        ),
+        ({"avaamo_messages": None, "kore_sessions": "__NULL__"}, []),
+        (None, []),
+        (7, []),
+    ],
+)
+def test_a_stream_map_of_which_nothing_is_left_is_named(
+    maps: object, told: list[str]
+) -> None:
+    assert list(unused_settings({"stream_maps": maps}, WITH_MAPS)) == told
+
+
+WITH_MAPS = {"properties": {**SCHEMA["properties"], "stream_maps": {}}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, ["personal_data_key: has no effect, as personal_data is keep"]),
+        (
+            {"personal_data": "keep"},
+            ["personal_data_key: has no effect, as personal_data is keep"],
+        ),
+        ({"personal_data": "hash"}, []),
+        ({"personal_data": "drop"}, []),
+    ],
+)
+def test_a_key_of_personal_data_that_is_kept_is_named(
+    settings: Config, told: list[str]
+) -> None:
+    config = {"personal_data_key": HIDDEN, **settings}
+    assert list(unused_settings(config, SCHEMA)) == told
 
 
 # Null

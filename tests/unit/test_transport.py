@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -153,6 +155,70 @@ def test_an_error_has_the_vendors_words_but_nothing_secret_or_personal() -> None
         assert "jane" not in str(error)
         assert "ab12ab12" not in str(error)
         assert "\n" not in str(error)
+
+
+WROTE = "Cannot parse: my order of yesterday never came"
+
+
+@pytest.mark.parametrize("code", [400, 405, 409, 500, 502, 302, 200])
+@pytest.mark.parametrize("errors", [AVAAMO, KORE], ids=["avaamo", "kore"])
+def test_words_that_nobody_knows_are_told_at_debug_alone(
+    code: int, errors: ErrorFormat, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may be a user's."""
+    caplog.set_level("DEBUG")
+    said = f"{WROTE} {quote(TOKEN)}"
+    body = {"error": said, "errors": [{"msg": said, "code": 1}]}
+    with pytest.raises((RequestError, TransientError)) as raised:
+        send({"status_code": code, "json": body}, errors)
+    assert "yesterday" not in str(raised.value)
+    [record] = [each for each in caplog.records if each.name == "tap-botsessions"]
+    assert record.levelname == "DEBUG"
+    assert f"{WROTE} [secret]" in record.getMessage()
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 412, 422, 429])
+@pytest.mark.parametrize("errors", [AVAAMO, KORE], ids=["avaamo", "kore"])
+def test_words_of_a_refusal_are_told(code: int, errors: ErrorFormat) -> None:
+    said = "The agent is archived"
+    body = {"error": said, "errors": [{"msg": said, "code": 1}]}
+    with pytest.raises((RequestError, TransientError), match=f'{code} \\("{said}"\\)'):
+        send({"status_code": code, "json": body}, errors)
+
+
+@pytest.mark.parametrize("code", [400, 500, 200])
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        *((AVAAMO, said) for said in sorted(AVAAMO.phrases)),
+        *((KORE, said) for said in sorted(KORE.phrases)),
+        (AVAAMO, "to date cannot be  before from date."),
+        (KORE, "Internal Server Error"),
+    ],
+)
+def test_words_that_are_documented_are_told_whatever_the_status(
+    code: int, errors: ErrorFormat, said: str
+) -> None:
+    body = {"error": said, "errors": [{"msg": said, "code": 1}]}
+    with pytest.raises((RequestError, TransientError)) as raised:
+        send({"status_code": code, "json": body}, errors)
+    assert " ".join(said.split()) in str(raised.value)
+
+
+def test_words_that_only_begin_as_documented_are_not_told() -> None:
+    said = f"Invalid SDK credentials. {WROTE}"
+    error = refused({"status_code": 400, "json": {"errors": [{"msg": said}]}}, KORE)
+    assert str(error) == "answered 400"
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "all_proxy"])
+def test_a_proxy_that_is_no_url_is_named_without_its_password(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "http://ursula:hunter2/word@127.0.0.1:9")
+    with pytest.raises(RequestError, match="check the proxy") as raised:
+        transport().send(ASK, lambda body: body)
+    assert not re.search("ursula|hunter2|word@", str(raised.value))
 
 
 def test_a_body_of_an_error_is_never_echoed() -> None:

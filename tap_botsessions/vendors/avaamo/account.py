@@ -35,13 +35,23 @@ _ADVICE = {
     ),
 }
 
+_PHRASES = frozenset(
+    {
+        "API rate limit exceeded.",
+        "Access token is invalid or does not have permission",
+        "Access token missing or invalid",
+        "To Date cannot be before From Date",
+    }
+)
+"""Avaamo's documented errors, some of them of other endpoints than the tap's."""
+
 
 def _message(body: Json) -> object:
     """The words of a refusal: `{"error": "..."}`, on all pages."""
     return body["error"]
 
 
-ERRORS = ErrorFormat(_message, _ADVICE)
+ERRORS = ErrorFormat(_message, _ADVICE, _PHRASES)
 
 
 class AccessToken(AuthBase):

@@ -41,6 +41,24 @@ _ADVICE = {
     404: "check kore_base_url and kore_api",
 }
 
+_PHRASES = frozenset(
+    {
+        "Invalid JWT token",
+        "Invalid SDK credentials",
+        "Method Not Allowed",
+        "Permission denied. Scope is incorrect!",
+        "Rate limit for this API has been reached. Please try again after some time.",
+        "Rate limit for this API has been reached. Please try again later",
+        "Validation errors/ Invalid arguments",
+        *(
+            f"You've exceeded the {limit} rate limit. Please wait for sometime before "
+            f"retrying."
+            for limit in ("per-minute", "hourly")
+        ),
+    }
+)
+"""Kore.ai's errors, documented (page Rate limits) or seen by those who use the API."""
+
 
 def _message(body: Json) -> object:
     """The words of a refusal: `{"errors": [{"msg": "...", "code": 4002}]}`.
@@ -58,6 +76,7 @@ def _rate_limit(message: str) -> RateLimit:
 ERRORS = ErrorFormat(
     _message,
     _ADVICE,
+    _PHRASES,
     # The API answers 400 to valid requests at times.
     retried=frozenset({400}),
     rate_limit=_rate_limit,
