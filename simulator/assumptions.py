@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Assumptions:
             ``closed`` from<=t<=to, ``half_open`` from<=t<to,
             ``open_start`` from<t<=to.
         extra_fields: Fields no page knows, put on every served record.
+        date: Whose clock the header Date shows: this machine's or the world's, the
+            latter as it was three days ago, as in a cache, or none that can be read.
         avaamo_order: Order of sessions and messages. ``shuffled`` is one
             order as long as the window's rows stay the same, ``reshuffled``
             another order at every request.
@@ -42,6 +45,7 @@ class Assumptions:
 
     bounds: Literal["closed", "half_open", "open_start"] = "closed"
     extra_fields: dict[str, Any] = field(default_factory=dict)
+    date: Literal["machine", "world", "cached", "nonsense"] = "machine"
     avaamo_order: Literal["descending", "ascending", "shuffled", "reshuffled"] = (
         "descending"
     )
@@ -56,6 +60,23 @@ class Assumptions:
     kore_date_only_to: Literal["start", "end"] = "end"
     kore_tags_for_days: float | None = None
     kore_silent_ids: bool = False
+
+    def date_headers(self, now: float) -> dict[str, str]:
+        """Return the header Date, unless it is to be this machine's.
+
+        Args:
+            now: The world's clock, in epoch seconds.
+        """
+        match self.date:
+            case "machine":
+                return {}
+            case "world":
+                date = formatdate(now, usegmt=True)
+            case "cached":
+                date = formatdate(now - 3 * 86_400, usegmt=True)
+            case "nonsense":
+                date = "once upon a time"
+        return {"Date": date}
 
     def window(self, start: Decimal | int, end: Decimal | int) -> tuple[int, int]:
         """Return the first and the last millisecond of a window.

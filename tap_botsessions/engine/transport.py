@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 from typing_extensions import override
 
+from tap_botsessions.engine.clock import VendorClock
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.engine.records import decode
@@ -75,6 +76,7 @@ class Transport:
     Attributes:
         base_url: Scheme, host and perhaps a path, without a slash at the end.
         listeners: Called with each answer, by the thread that it came to.
+        clock: What the answers show of the vendor's clock.
     """
 
     def __init__(self, url: str, options: Options, errors: ErrorFormat) -> None:
@@ -87,6 +89,7 @@ class Transport:
         """
         self.base_url = base_url(url)
         self.listeners: list[Callable[[requests.Response], object]] = []
+        self.clock = VendorClock(options.run_start)
         self._user_agent = user_agent(options.config)
         self._timeout: float = options.config["request_timeout_seconds"]
         self._ca_bundle: str | None = options.config.get("ca_bundle")
@@ -135,6 +138,8 @@ class Transport:
                     stream=True,
                 ) as response,
             ):
+                if response.ok:  # what is not may come of a gateway on the way
+                    self.clock.note(_timestamp(response.headers.get("Date", "")))
                 self._read(response)  # here: if it is broken, its socket is closed
                 return response
         except requests.Timeout:

@@ -155,8 +155,9 @@ class SingerStream(Stream):
             if start:
                 scheduler.poll()
             yield records[start : start + size]
-        self._run.audit.record(self.name, bot, result, len(records))
-        self._checkpoint(bot, result)
+        complete = self.source.complete(result)
+        self._run.audit.record(self.name, bot, complete, len(records))
+        self._checkpoint(bot, complete)
         self._log(bot, result, len(records))
 
     def _on_tick(self) -> None:

@@ -32,7 +32,12 @@ from tap_botsessions.engine.windows import (
     to_rfc3339,
 )
 from tap_botsessions.vendors.avaamo.account import agent_ids
-from tap_botsessions.vendors.avaamo.time_tokens import UNITS, ListQuery, in_seconds
+from tap_botsessions.vendors.avaamo.time_tokens import (
+    UNITS,
+    ListQuery,
+    in_seconds,
+    time_token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -186,6 +191,9 @@ class _Entries:
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
         rows = self.stream.rows(self.agent, sequence(body["entries"]))
         check_in_window(self.window, rows)
+        clock = self.stream.transport.clock
+        clock.note(time_token(body.get("time_token")))
+        clock.note_records(rows)
         return Page(
             rows,
             received=len(rows),

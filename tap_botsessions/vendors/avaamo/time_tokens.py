@@ -22,11 +22,13 @@ from tap_botsessions.engine.errors import (
     UnavailableError,
 )
 from tap_botsessions.engine.pages import WindowResult
+from tap_botsessions.engine.records import number
 from tap_botsessions.engine.windows import Window, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from tap_botsessions.engine.options import Json
     from tap_botsessions.engine.pages import Fetch, Page, Reading
     from tap_botsessions.engine.records import Row
 
@@ -217,7 +219,18 @@ def in_seconds(value: float | None) -> float | None:
     for unit in UNITS:
         try:
             parse_instant((value or 0) / unit)
-        except ValueError:
+        except (OverflowError, ValueError):
             continue
         return None if value is None else value / unit
     return None
+
+
+def time_token(value: Json) -> float | None:
+    """The server's time when it answered, in seconds, if it says that.
+
+    The samples of the pages User sessions and Messages have it in seconds.
+    """
+    try:
+        return in_seconds(number(value))
+    except (TypeError, ValueError):
+        return None

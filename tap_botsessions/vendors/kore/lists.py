@@ -188,6 +188,7 @@ class KoreList:
         raws = sequence(body[self.stream.records_field])
         rows, errors = self.stream.rows(self.bots, raws)
         check_in_window(self.window, rows)
+        self.stream.transport.clock.note_records(rows)
         if self.keeps:
             rows = [row for row in rows if self.keeps(row)]
         return Page(
