@@ -40,6 +40,8 @@ class Assumptions:
             that day or takes the day in.
         kore_tags_for_days: For how long a session that is asked for by its id has
             its tags; later its time has to be asked for as well. None: for ever.
+        kore_spelling: Whether the words for containment types, session types and states
+            are written as the page's samples have them, or in lower or upper case.
         kore_silent_ids: Whether ids that are not known are passed over in silence.
     """
 
@@ -59,7 +61,16 @@ class Assumptions:
     kore_short_pages: bool = False
     kore_date_only_to: Literal["start", "end"] = "end"
     kore_tags_for_days: float | None = None
+    kore_spelling: Literal["samples", "lower", "upper"] = "samples"
     kore_silent_ids: bool = False
+
+    def spelt(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a session of Kore's with its words as they are to be written."""
+        if self.kore_spelling == "samples":
+            return record
+        write = str.lower if self.kore_spelling == "lower" else str.upper
+        words = ("containmentType", "sessionType", "sessionStatus")
+        return record | {name: write(record[name]) for name in words if name in record}
 
     def date_headers(self, now: float) -> dict[str, str]:
         """Return the header Date, unless it is to be this machine's.

@@ -164,7 +164,8 @@ def _content(
         "total": len(rows),
         "moreAvailable": skip + len(places) < len(rows),
         "sessions": [
-            world.record(rows[place]) | options.extra_fields for place in places
+            options.spelt(world.record(rows[place])) | options.extra_fields
+            for place in places
         ],
     }
 

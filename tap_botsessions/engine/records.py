@@ -41,12 +41,15 @@ class Row(NamedTuple):
         time: Its place in the bot's history.
         record: What is emitted.
         bot: The bot's id.
+        is_filtered: Whether it came from a list that the vendor filtered as the
+            settings ask for; if not, it has yet to be compared with them.
     """
 
     key: tuple[str, ...]
     time: datetime
     record: dict[str, Any]
     bot: str
+    is_filtered: bool = True
 
 
 def text(value: object) -> str:

@@ -151,7 +151,7 @@ class KoreList:
         bots: The bots.
         window: The window.
         params: The query, if any.
-        keeps: Whether a row is of interest; all are if it is not given.
+        refine: What becomes of the rows of a page, if anything.
         first: The position of the first page.
     """
 
@@ -159,7 +159,7 @@ class KoreList:
     bots: Sequence[str]
     window: Window
     params: Mapping[str, str] = field(default_factory=dict)
-    keeps: Callable[[Row], bool] | None = None
+    refine: Callable[[list[Row]], list[Row]] | None = None
     first: int = 0
 
     def fetch(self, position: int) -> Fetch:
@@ -189,8 +189,8 @@ class KoreList:
         rows, errors = self.stream.rows(self.bots, raws)
         check_in_window(self.window, rows)
         self.stream.transport.clock.note_records(rows)
-        if self.keeps:
-            rows = [row for row in rows if self.keeps(row)]
+        if self.refine:
+            rows = self.refine(rows)
         return Page(
             rows,
             received=len(raws),

@@ -156,10 +156,15 @@ class SessionRevisits:
         if sessions is None or self._config.get("kore_session_ids"):
             return result.rows
         if result.window is not None:
-            return [row for row in result.rows if self._emits(sessions, row)]
+            return [
+                row
+                for row in result.rows
+                if self._emits(sessions, row, is_filtered=row.is_filtered)
+            ]
         sessions.drop(result.missing_ids)
         changed = [row for row in result.rows if sessions.has_changed(row)]
-        rows = [row for row in changed if self._emits(sessions, row)]
+        # That all filters are ignored beside ids is documented.
+        rows = [row for row in changed if self._emits(sessions, row, is_filtered=False)]
         sessions.drop_old()
         return rows
 
@@ -168,9 +173,13 @@ class SessionRevisits:
         sessions = self._open.get(bot)
         return sessions.to_state(end) if sessions else {}
 
-    def _emits(self, sessions: OpenSessions, row: Row) -> bool:
+    def _emits(self, sessions: OpenSessions, row: Row, *, is_filtered: bool) -> bool:
         """Note what a session has come to, and say whether it is emitted."""
-        emits = filters.is_wanted(self._config, row.record) or sessions.was_emitted(row)
+        emits = (
+            is_filtered
+            or filters.is_wanted(self._config, row.record)
+            or sessions.was_emitted(row)
+        )
         sessions.observe(row, is_open=filters.is_open(row.record), emitted=emits)
         return emits
 
