@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
 
+from simulator.exchange import Reply
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -20,6 +22,7 @@ class Assumptions:
             ``closed`` from<=t<=to, ``half_open`` from<=t<to,
             ``open_start`` from<t<=to.
         extra_fields: Fields no page knows, put on every served record.
+        nothing: How a list without records is served.
         date: Whose clock the header Date shows: this machine's or the world's, the
             latter as it was three days ago, as in a cache, or none that can be read.
         avaamo_order: Order of sessions and messages. ``shuffled`` is one
@@ -47,6 +50,7 @@ class Assumptions:
 
     bounds: Literal["closed", "half_open", "open_start"] = "closed"
     extra_fields: dict[str, Any] = field(default_factory=dict)
+    nothing: Literal["list", "null", "204"] = "list"
     date: Literal["machine", "world", "cached", "nonsense"] = "machine"
     avaamo_order: Literal["descending", "ascending", "shuffled", "reshuffled"] = (
         "descending"
@@ -71,6 +75,17 @@ class Assumptions:
         write = str.lower if self.kore_spelling == "lower" else str.upper
         words = ("containmentType", "sessionType", "sessionStatus")
         return record | {name: write(record[name]) for name in words if name in record}
+
+    def page(self, body: dict[str, Any], records: str) -> Reply:
+        """Return a page of a list, which may be served otherwise where it is empty.
+
+        Args:
+            body: The page.
+            records: Its field that holds the records.
+        """
+        if body[records] or self.nothing == "list":
+            return Reply(200, body)
+        return Reply(204, b"") if self.nothing == "204" else Reply(200, {records: None})
 
     def date_headers(self, now: float) -> dict[str, str]:
         """Return the header Date, unless it is to be this machine's.

@@ -88,7 +88,7 @@ def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
             world.record(rows[place]) | options.extra_fields for place in places
         ],
     }
-    return Reply(200, body)
+    return options.page(body, "entries")
 
 
 def _per_page(call: Call, options: Assumptions) -> int:

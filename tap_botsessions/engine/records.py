@@ -113,6 +113,27 @@ def sequence(value: object) -> list[Any]:
     return value
 
 
+def listed(body: Mapping[str, Any], records: str, count: str) -> tuple[list[Any], int]:
+    """What is on a page of a list, and how many records the vendor counts in it.
+
+    Null is none, as some servers write an empty list. If more than none are counted
+    then, that is the count all the same: what does not add up must show.
+
+    Args:
+        body: The decoded body.
+        records: The field of the records.
+        count: The field of their number, which may be missing beside null alone.
+    """
+    raws = elements(body[records])
+    total = body.get(count) if body[records] is None else body[count]
+    return raws, 0 if total is None and not raws else integer(total)
+
+
+def elements(value: object) -> list[Any]:
+    """An array as it came; null is an empty one."""
+    return [] if value is None else sequence(value)
+
+
 def texts(value: object) -> list[str]:
     """An array of strings; a single one makes an array of one."""
     return [text(item) for item in (value if isinstance(value, list) else [value])]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_RATE_LIMITED = re.compile(r"rate.?limit|too many requests|\b429\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -43,6 +45,8 @@ class Request:
         auth: Signs the request.
         params: The query.
         body: The JSON body, if any.
+        no_content: The decoded body that an answer without content (204) stands for;
+            such an answer is not expected where there is none.
     """
 
     method: str
@@ -50,6 +54,7 @@ class Request:
     auth: AuthBase
     params: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    no_content: Json = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,21 @@ class ErrorFormat:
         advice: What to check where a status is final.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
         rate_limit: The limit that was exceeded, from the words of a 429.
+        fields: The fields of an answer that hold errors, whatever its status; what is
+            empty is none.
     """
 
     message: Callable[[Json], object]
     advice: Mapping[int, str]
     retried: frozenset[int] = frozenset()
     rate_limit: Callable[[str], RateLimit] = lambda _message: "minute"
+    fields: tuple[str, ...] = ("errors", "error")
+
+    def error_in(self, body: Json) -> object:
+        """The error that a decoded body tells of; none if there is none."""
+        if not isinstance(body, dict):
+            return None
+        return next((body[name] for name in self.fields if body.get(name)), None)
 
 
 class Transport:
@@ -117,11 +131,15 @@ class Transport:
         if not response.ok or response.is_redirect:
             raise self._refusal(response)
         try:
-            return parse(decode(response.content))
+            is_empty = response.status_code == HTTPStatus.NO_CONTENT
+            body = request.no_content if is_empty else decode(response.content)
+            if (error := self._errors.error_in(body)) is None:
+                return parse(body)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             said = self._vendor_message(response)
             msg = f"the answer is not the JSON expected{said}"
             raise TransientError(msg) from None
+        raise self._error_within(response, str(error))
 
     def _answer(self, request: Request) -> requests.Response:
         try:
@@ -242,6 +260,16 @@ class Transport:
         elif status in self._errors.advice:
             message += f"; {self._errors.advice[status]}"
         return RequestError(message, status)
+
+    def _error_within(self, response: requests.Response, error: str) -> TransientError:
+        """The error of an answer that tells of one, and has a status of success."""
+        status = response.status_code
+        message = f"answered {status}, with an error{self._vendor_message(response)}"
+        wait = _retry_after(response)
+        if _RATE_LIMITED.search(error):
+            limit = self._errors.rate_limit(error)
+            return TransientError(message, wait, limit, HTTPStatus.TOO_MANY_REQUESTS)
+        return TransientError(message, wait, status=status)
 
     def _vendor_message(self, response: requests.Response) -> str:
         """The vendor's own words on an error, cut and cleaned, or nothing."""

@@ -20,6 +20,7 @@ from tap_botsessions.engine.records import (
     decode,
     instant,
     integer,
+    listed,
     mapping,
     number,
     require,
@@ -93,6 +94,45 @@ def strings_of(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from strings_of(item)
+
+
+# Lists
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"rows": [{}], "total": 3}, ([{}], 3)),
+        ({"rows": [], "total": 0}, ([], 0)),
+        ({"rows": [], "total": None}, ([], 0)),
+        ({"rows": None, "total": 0}, ([], 0)),
+        ({"rows": None, "total": None}, ([], 0)),
+        ({"rows": None}, ([], 0)),
+        ({"rows": None, "total": 3}, ([], 3)),
+    ],
+)
+def test_null_is_an_empty_list(
+    body: dict[str, Any], found: tuple[list[object], int]
+) -> None:
+    assert listed(body, "rows", "total") == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"total": 0},
+        {"rows": []},
+        {"rows": [{}]},
+        {"rows": [{}], "total": None},
+        {"rows": {}, "total": 0},
+        {"rows": "", "total": 0},
+        {"rows": None, "total": "none"},
+    ],
+)
+def test_what_else_is_no_list_is_none(body: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        listed(body, "rows", "total")
 
 
 # Conversions

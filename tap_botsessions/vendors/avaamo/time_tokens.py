@@ -162,8 +162,8 @@ class TimeTokens:
         try:
             [page] = yield [query.fetch_count(window, unit)]
         except UnavailableError as error:
-            # This is what a server may well make of a time that is no time.
-            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            # These are what a server may well make of a time that is no time.
+            if error.status not in {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}:
                 raise
             if unit != self.unit:
                 self._nonsense.add(unit)

@@ -20,9 +20,8 @@ from tap_botsessions.engine.reader import check_in_window
 from tap_botsessions.engine.records import (
     Columns,
     Row,
-    integer,
+    listed,
     require,
-    sequence,
     shape_all,
 )
 from tap_botsessions.engine.stream import ListStream
@@ -103,7 +102,8 @@ class KoreListStream(ListStream):
         """A request for records of bots, by the credentials of the first."""
         bot, *_ = bots
         path = self.paths[self.config["kore_api"]].format(quote(bot, safe=""))
-        request = Request("POST", path, self.account.tokens[bot], params, body)
+        nothing = {self.records_field: None}
+        request = Request("POST", path, self.account.tokens[bot], params, body, nothing)
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(bot), self.label(*bots))
 
@@ -185,7 +185,7 @@ class KoreList:
         return self.stream.fetch(self.bots, body, parse, self.params)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        raws = sequence(body[self.stream.records_field])
+        raws, total = listed(body, self.stream.records_field, "total")
         rows, errors = self.stream.rows(self.bots, raws)
         check_in_window(self.window, rows)
         self.stream.transport.clock.note_records(rows)
@@ -194,7 +194,7 @@ class KoreList:
         return Page(
             rows,
             received=len(raws),
-            total=integer(body["total"]),
+            total=total,
             more=bool(body.get("moreAvailable")),
             next_position=position + len(raws),
             errors=errors,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tap_botsessions.engine.pages import Page, WindowResult
-from tap_botsessions.engine.records import sequence, text
+from tap_botsessions.engine.records import elements, text
 from tap_botsessions.vendors.kore import filters
 from tap_botsessions.vendors.kore.lists import time_range
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
@@ -198,8 +198,8 @@ class SessionRevisits:
         wanted: Mapping[str, Collection[str]],
         body: Mapping[str, Any],
     ) -> Page:
-        missing = [text(name) for name in body.get("invalidSessions") or ()]
-        raws = sequence(body["sessions"])
+        missing = [text(name) for name in elements(body.get("invalidSessions"))]
+        raws = elements(body["sessions"])
         names = [raw.get("sessionId") for raw in raws]
         answered = [text(name) for name in names if name is not None]
         if self._stream.is_shared:
