@@ -33,6 +33,9 @@ class Assumptions:
         avaamo_unit: The unit of from_timetoken and to_timetoken.
         avaamo_other_units: Whether tokens too small or large for that unit are taken
             as they are, refused with 422, or passed by for the default window.
+        avaamo_to_date: Whether the to_date of usage is the last day, as in the sample,
+            the day after that, or passed by for the default, today.
+        avaamo_today: Where a day of usage ends that is not over: with the day, or now.
         avaamo_removed_dates: What the removed from_date and to_date do on
             sessions and messages: be ignored, so that the default window of
             three days applies, or be refused with 422.
@@ -59,6 +62,8 @@ class Assumptions:
     avaamo_page_clamp: int | None = None
     avaamo_unit: Literal["seconds", "milliseconds", "microseconds"] = "seconds"
     avaamo_other_units: Literal["take", "reject", "ignore"] = "take"
+    avaamo_to_date: Literal["last", "after", "ignored"] = "last"
+    avaamo_today: Literal["whole", "now"] = "whole"
     avaamo_removed_dates: Literal["ignore", "reject"] = "ignore"
     kore_default_limit: int = 20
     kore_page_clamp: int | None = None
