@@ -240,6 +240,22 @@ def cuts(messages: list[dict[str, Any]]) -> Iterator[Synced]:
 
 
 @pytest.mark.usefixtures("few")
+def test_more_open_sessions_than_are_followed_are_corrected_once_they_are_too_old(
+    simulator: Simulator, world: World
+) -> None:
+    """As those are that are followed by their ids: once after the days, and no more."""
+    first = read(simulator, day(10))
+    assert active(first.records["kore_sessions"])
+    second = read(simulator, day(40), first.state, kore_open_session_days=14)
+    found = first.records["kore_sessions"] | second.records["kore_sessions"]
+    assert_same(found, truth(world))
+    third = read(simulator, day(41), second.state, kore_open_session_days=14)
+    assert third.all_records == []
+    starts = [call.body["dateFrom"] for call in simulator.requests]
+    assert all(datetime.fromisoformat(start) >= day(39) for start in starts)
+
+
+@pytest.mark.usefixtures("few")
 def test_more_open_sessions_than_are_followed_are_corrected_after_any_kill(
     simulator: Simulator, world: World
 ) -> None:

@@ -68,13 +68,6 @@ def test_no_open_session_leaves_nothing_in_the_state() -> None:
     }
 
 
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> int:
-    """No more than so many sessions of a bot are followed by their ids."""
-    monkeypatch.setattr("tap_botsessions.vendors.kore.open_sessions.MOST", 3)
-    return 3
-
-
 def test_more_than_can_be_followed_are_read_again_by_their_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -101,6 +94,22 @@ def test_to_read_again_can_be_interrupted_anywhere() -> None:
     assert sessions.to_state(day(3))["open_since"] == "2026-03-04T00:00:00Z"
     assert sessions.to_state(day(5))["open_since"] is None
     assert sessions.to_state(day(6))["open_since"] is None
+
+
+def test_what_is_read_again_by_its_time_is_so_once_after_it_has_become_too_old() -> (
+    None
+):
+    """From where it began, however long ago; what is open then is followed no more."""
+    sessions = OpenSessions(
+        {"open_since": "2026-03-02T00:00:00Z"}, day(5), oldest=day(30), max_followed=1
+    )
+    assert sessions.since == day(1)
+    for number in (1, 2, 4.9):
+        sessions.observe(session(f"{number}", number), is_open=True, emitted=True)
+    assert sessions.to_state(day(40)) == {"open_sessions": None, "open_since": None}
+    for number in (5, 31):  # these are new to this run
+        sessions.observe(session(f"{number}", number), is_open=True, emitted=True)
+    assert sessions.to_state(day(40))["open_since"] == "2026-03-06T00:00:00Z"
 
 
 @pytest.mark.parametrize(
