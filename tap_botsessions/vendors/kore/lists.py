@@ -15,7 +15,7 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import RecordError
-from tap_botsessions.engine.pages import Fetch, Page
+from tap_botsessions.engine.pages import NOBODY, Fetch, Page
 from tap_botsessions.engine.reader import check_in_window
 from tap_botsessions.engine.records import (
     Columns,
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 
 MARGIN = timedelta(milliseconds=1)
+
+_OF_NOBODY = (
+    "the account's list holds records without a usable 'botId'; what came of the bots "
+    "is emitted, but not those, as nobody can tell whose they are; tell the vendor"
+)
 
 
 class KoreListStream(ListStream):
@@ -113,15 +118,19 @@ class KoreListStream(ListStream):
         """The rows that records of bots make, those of other bots left out.
 
         Returns:
-            The rows, and the bots of which a record can't be used.
+            The rows, and the bots of which a record can't be used; `NOBODY` is among
+            them if there is a record that does not say whose it is.
 
         Raises:
             RecordError: A record can't be used, of the only bot that is asked for.
         """
-        if self.is_shared:
-            raws = [raw for raw in raws if raw["botId"] in bots]
         rows: list[Row] = []
         errors: dict[str, RecordError] = {}
+        if self.is_shared:
+            owners = [bot_of(raw) for raw in raws]
+            if None in owners:
+                errors[NOBODY] = RecordError(_OF_NOBODY)
+            raws = [raw for raw, bot in zip(raws, owners, strict=True) if bot in bots]
         for record in self.personal.protect(shape_all(raws, self.columns)):
             bot = record["bot_id"] if self.is_shared else bots[0]
             try:
@@ -199,6 +208,12 @@ class KoreList:
             next_position=position + len(raws),
             errors=errors,
         )
+
+
+def bot_of(raw: Mapping[str, Any]) -> str | None:
+    """Whose record it is, of an account that bots share, if it says so."""
+    bot = raw.get("botId")
+    return bot if bot and isinstance(bot, str) else None
 
 
 def time_range(start: datetime, end: datetime) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tap_botsessions.engine.pages import Page, WindowResult
 from tap_botsessions.engine.records import elements, text
 from tap_botsessions.vendors.kore import filters
-from tap_botsessions.vendors.kore.lists import time_range
+from tap_botsessions.vendors.kore.lists import bot_of, time_range
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 
 if TYPE_CHECKING:
@@ -207,7 +207,9 @@ class SessionRevisits:
             raws = [
                 raw
                 for raw, name in zip(raws, names, strict=True)
-                if name is None or name in wanted.get(raw["botId"], ())
+                if name is None
+                or (bot := bot_of(raw)) is None
+                or name in wanted.get(bot, ())
             ]
         rows, errors = self._stream.rows(bots, raws)
         return Page(
