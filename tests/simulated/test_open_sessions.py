@@ -239,6 +239,21 @@ def cuts(messages: list[dict[str, Any]]) -> Iterator[Synced]:
             yield Synced(messages[: place + 1])
 
 
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+)
+def test_a_followed_session_may_have_started_at_any_time(
+    simulator: Simulator, start: str
+) -> None:
+    followed = {
+        "context": {"bot_id": simulator.world.bots[0]},
+        "open_sessions": {"s-1": [start, ""], "s-2": ["0001-01-01T00:00:00Z", ""]},
+    }
+    state = {"bookmarks": {"kore_sessions": {"partitions": [followed]}}}
+    read(simulator, day(10), state, kore_user_id="u-1")
+    assert ids_asked(simulator)
+
+
 @pytest.mark.usefixtures("few")
 def test_more_open_sessions_than_are_followed_are_corrected_once_they_are_too_old(
     simulator: Simulator, world: World

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_botsessions.engine.errors import RecordError
 from tap_botsessions.engine.records import (
     ADDITIONAL_FIELDS,
+    MAX_DEPTH,
     Columns,
     Convert,
     boolean,
@@ -26,10 +30,14 @@ from tap_botsessions.engine.records import (
     require,
     sequence,
     shape,
+    shape_all,
     text,
     texts,
 )
-from tap_botsessions.vendors.avaamo.streams import user
+from tap_botsessions.engine.schemas import load_schema
+from tap_botsessions.vendors.avaamo.streams import AvaamoMessages, AvaamoSessions, user
+from tap_botsessions.vendors.avaamo.usage import AvaamoUsage
+from tap_botsessions.vendors.kore.streams import KoreSessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +67,18 @@ NAN, INFINITY = float("nan"), float("inf")
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Properties hold on a busy machine too."""
+
+FORMATS = FormatChecker(["date"])
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_instant(value: object) -> bool:
+    """Whether a string is an instant in UTC."""
+    if isinstance(value, str):
+        datetime.fromisoformat(value)
+        return value.endswith("Z")
+    return True
+
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -337,6 +357,8 @@ def test_a_field_without_a_column_is_kept_as_it_came(unknown: dict[str, Any]) ->
         {"startTime": ""},
         {"score": "high", "count": 2**63},
         {"count": -(10**400)},
+        {"score": 10**400},
+        {"score": -(10**400)},
         {"isDeveloper": "perhaps"},
         {"tags": "gold", "stats": {"count": 1}, "lang": ["en", None]},
         {"sessionId": ["s-17"]},
@@ -382,6 +404,83 @@ def test_of_what_is_shaped_nothing_is_lost(sent: dict[str, Any]) -> None:
 
 
 # Required fields
+
+
+def nested(levels: int, innermost: object = 1) -> Any:
+    """Objects and arrays in each other, so many in all."""
+    value = innermost
+    for level in range(levels):
+        value = {"a": value} if level % 2 else [value]
+    return value
+
+
+@pytest.mark.parametrize("field", ["tags", "stats", "unknown", "lang", "score"])
+def test_what_is_nested_too_deeply_for_writers_is_kept_as_json(field: str) -> None:
+    """The recursive ones of the SDK and of targets would fail the whole stream."""
+    # The outermost of an even number is an object, that of an odd one an array.
+    odd = 0 if field == "tags" else 1
+    whole, deep = ({field: nested(levels)} for levels in (MAX_DEPTH - odd, 900 + odd))
+    first, second, third = shape_all([whole, deep, {}], COLUMNS)
+    assert json.dumps(whole[field]) in json.dumps(first)
+    written = second[ADDITIONAL_FIELDS][field]
+    assert json.loads(written) == deep[field]
+    assert second.get(field) is None
+    assert third == shape({}, COLUMNS)
+
+
+HUGE = st.sampled_from([2**63, 2**64, 10**308, 2 * 10**308, -(10**309), 10**400])
+DEEP = st.builds(nested, st.integers(90, 300), st.just(1))
+ODD = st.one_of(
+    VALUES.map(lambda value: decode(json.dumps(value).encode())),
+    HUGE,
+    HUGE.map(str),
+    DEEP,
+    st.lists(HUGE | DEEP, max_size=2),
+    st.dictionaries(st.sampled_from(["first_name", "layer_id", "x"]), HUGE | DEEP),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(
+        ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "24:00"]
+    ),
+)
+STREAM_COLUMNS: dict[str, Columns] = {
+    stream.name: stream.columns
+    for stream in (AvaamoSessions, AvaamoMessages, AvaamoUsage, KoreSessions)
+}
+
+
+def depth(value: object) -> int:
+    """How many objects and arrays are in each other."""
+    level, found = [value], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        found += 1
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    return found
+
+
+@UNTIMED
+@given(st.data())
+@pytest.mark.parametrize("stream", STREAM_COLUMNS)
+def test_whatever_comes_a_column_holds_what_it_can_or_nothing(
+    stream: str, data: st.DataObject
+) -> None:
+    """Of any JSON: no conversion fails but as it may, and nothing else gets through."""
+    columns = STREAM_COLUMNS[stream]
+    fields = st.sampled_from([*columns, "unknown"])
+    raws = data.draw(st.lists(st.dictionaries(fields, ODD), min_size=1, max_size=4))
+    properties = load_schema(stream)["properties"]
+    for record in shape_all(raws, columns):
+        for name, value in record.items():
+            schema = {**properties[name], "type": [*properties[name]["type"], "null"]}
+            validator = Draft202012Validator(schema, format_checker=FORMATS)
+            assert validator.is_valid(value), (name, value)
+            assert depth(value) <= MAX_DEPTH + 1
+            if isinstance(value, int) and "number" in schema["type"]:
+                assert abs(value) <= sys.float_info.max
+        assert msgspec.json.encode(record)
 
 
 def test_a_record_with_its_key_and_time_passes() -> None:

@@ -26,13 +26,13 @@ from tap_botsessions.engine.records import (
 )
 from tap_botsessions.engine.stream import ListStream
 from tap_botsessions.engine.transport import Request
-from tap_botsessions.engine.windows import parse_instant, to_rfc3339
+from tap_botsessions.engine.windows import parse_instant, shifted, to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Errors
     from tap_botsessions.engine.windows import Window
@@ -210,9 +210,9 @@ class KoreList:
         )
 
 
-def bot_of(raw: Mapping[str, Any]) -> str | None:
+def bot_of(raw: Json) -> str | None:
     """Whose record it is, of an account that bots share, if it says so."""
-    bot = raw.get("botId")
+    bot = raw.get("botId") if isinstance(raw, dict) else None
     return bot if bot and isinstance(bot, str) else None
 
 
@@ -223,8 +223,8 @@ def time_range(start: datetime, end: datetime) -> dict[str, str]:
     at both; the reader leaves out the rows that lie outside of the window.
     """
     return {
-        "dateFrom": _milliseconds(start - MARGIN),
-        "dateTo": _milliseconds(end + timedelta(microseconds=999)),
+        "dateFrom": _milliseconds(shifted(start, -MARGIN)),
+        "dateTo": _milliseconds(shifted(end, timedelta(microseconds=999))),
     }
 
 
