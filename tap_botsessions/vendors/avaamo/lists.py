@@ -28,6 +28,7 @@ from tap_botsessions.engine.records import (
 from tap_botsessions.engine.stream import ListStream, VendorStream
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.windows import (
+    Window,
     parse_instant,
     to_rfc3339,
 )
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Lists, Reading
-    from tap_botsessions.engine.windows import Window
     from tap_botsessions.vendors.avaamo.account import Account
 
 
@@ -114,7 +114,7 @@ class AvaamoListStream(AvaamoStream, ListStream):
         query = ListQuery(
             self.label(agent),
             window,
-            self.options.end,
+            Window(min(self.options.start_date, window.start), self.options.end),
             lambda part, unit: _Entries(self, agent, part, unit).fetch_count(),
         )
         return self.account.time_tokens.settle(
