@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
+
+from simulator.exchange import Reply
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -19,6 +22,9 @@ class Assumptions:
             ``closed`` from<=t<=to, ``half_open`` from<=t<to,
             ``open_start`` from<t<=to.
         extra_fields: Fields no page knows, put on every served record.
+        nothing: How a list without records is served.
+        date: Whose clock the header Date shows: this machine's or the world's, the
+            latter as it was three days ago, as in a cache, or none that can be read.
         avaamo_order: Order of sessions and messages. ``shuffled`` is one
             order as long as the window's rows stay the same, ``reshuffled``
             another order at every request.
@@ -27,6 +33,9 @@ class Assumptions:
         avaamo_unit: The unit of from_timetoken and to_timetoken.
         avaamo_other_units: Whether tokens too small or large for that unit are taken
             as they are, refused with 422, or passed by for the default window.
+        avaamo_to_date: Whether the to_date of usage is the last day, as in the sample,
+            the day after that, or passed by for the default, today.
+        avaamo_today: Where a day of usage ends that is not over: with the day, or now.
         avaamo_removed_dates: What the removed from_date and to_date do on
             sessions and messages: be ignored, so that the default window of
             three days applies, or be refused with 422.
@@ -37,11 +46,15 @@ class Assumptions:
             that day or takes the day in.
         kore_tags_for_days: For how long a session that is asked for by its id has
             its tags; later its time has to be asked for as well. None: for ever.
+        kore_spelling: Whether the words for containment types, session types and states
+            are written as the page's samples have them, or in lower or upper case.
         kore_silent_ids: Whether ids that are not known are passed over in silence.
     """
 
     bounds: Literal["closed", "half_open", "open_start"] = "closed"
     extra_fields: dict[str, Any] = field(default_factory=dict)
+    nothing: Literal["list", "null", "204"] = "list"
+    date: Literal["machine", "world", "cached", "nonsense"] = "machine"
     avaamo_order: Literal["descending", "ascending", "shuffled", "reshuffled"] = (
         "descending"
     )
@@ -49,13 +62,52 @@ class Assumptions:
     avaamo_page_clamp: int | None = None
     avaamo_unit: Literal["seconds", "milliseconds", "microseconds"] = "seconds"
     avaamo_other_units: Literal["take", "reject", "ignore"] = "take"
+    avaamo_to_date: Literal["last", "after", "ignored"] = "last"
+    avaamo_today: Literal["whole", "now"] = "whole"
     avaamo_removed_dates: Literal["ignore", "reject"] = "ignore"
     kore_default_limit: int = 20
     kore_page_clamp: int | None = None
     kore_short_pages: bool = False
     kore_date_only_to: Literal["start", "end"] = "end"
     kore_tags_for_days: float | None = None
+    kore_spelling: Literal["samples", "lower", "upper"] = "samples"
     kore_silent_ids: bool = False
+
+    def spelt(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a session of Kore's with its words as they are to be written."""
+        if self.kore_spelling == "samples":
+            return record
+        write = str.lower if self.kore_spelling == "lower" else str.upper
+        words = ("containmentType", "sessionType", "sessionStatus")
+        return record | {name: write(record[name]) for name in words if name in record}
+
+    def page(self, body: dict[str, Any], records: str) -> Reply:
+        """Return a page of a list, which may be served otherwise where it is empty.
+
+        Args:
+            body: The page.
+            records: Its field that holds the records.
+        """
+        if body[records] or self.nothing == "list":
+            return Reply(200, body)
+        return Reply(204, b"") if self.nothing == "204" else Reply(200, {records: None})
+
+    def date_headers(self, now: float) -> dict[str, str]:
+        """Return the header Date, unless it is to be this machine's.
+
+        Args:
+            now: The world's clock, in epoch seconds.
+        """
+        match self.date:
+            case "machine":
+                return {}
+            case "world":
+                date = formatdate(now, usegmt=True)
+            case "cached":
+                date = formatdate(now - 3 * 86_400, usegmt=True)
+            case "nonsense":
+                date = "once upon a time"
+        return {"Date": date}
 
     def window(self, start: Decimal | int, end: Decimal | int) -> tuple[int, int]:
         """Return the first and the last millisecond of a window.

@@ -162,9 +162,11 @@ class Simulator:
         self, request: web.Request, call: Call, reply: Reply
     ) -> web.StreamResponse:
         body = reply.encoded()
-        headers = {"Content-Type": "application/json; charset=utf-8"} | dict(
-            reply.headers
-        )
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            **self.options.date_headers(self.world.now),
+            **reply.headers,
+        }
         if not reply.reset or reply.cut is not None:
             call.status = reply.status
         self.watch(call, reply)

@@ -9,30 +9,18 @@ import re
 import sys
 import warnings
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator
 from typing_extensions import override
 
 from tests.junk import DIARY, EMAIL, SECRET, TOKEN
-from tests.unit.test_records import UNSTORABLE, strings_of
+from tests.unit.test_records import FORMATS, UNSTORABLE, strings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Messages = list[dict[str, Any]]
-
-FORMATS = FormatChecker(["date"])
-
-
-@FORMATS.checks("date-time", raises=ValueError)
-def is_instant(value: object) -> bool:
-    """Whether a string is an instant in UTC."""
-    if isinstance(value, str):
-        datetime.fromisoformat(value)
-        return value.endswith("Z")
-    return True
 
 
 class Log(logging.Handler):

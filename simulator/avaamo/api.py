@@ -54,7 +54,7 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     """
     agent = _authorized_agent(call, world)
     if call.endpoint == "usage":
-        return _usage(call, world, agent)
+        return _usage(call, world, options, agent)
     if call.endpoint in _STREAMS:
         return _page(call, world, options, agent)
     raise RefusalError(404, {"error": "Not Found"})
@@ -88,7 +88,7 @@ def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
             world.record(rows[place]) | options.extra_fields for place in places
         ],
     }
-    return Reply(200, body)
+    return options.page(body, "entries")
 
 
 def _per_page(call: Call, options: Assumptions) -> int:
@@ -162,21 +162,27 @@ def _token(call: Call, options: Assumptions, name: str, default: Decimal) -> Dec
     return token
 
 
-def _usage(call: Call, world: World, agent: str) -> Reply:
+def _usage(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
     """Return the usage of whole days, `to_date` inclusive to 23:59:59."""
     try:
         zone = timezone(timedelta(seconds=int(call.params.get("utc_offset", "0"))))
     except ValueError:
         raise RefusalError(422, {"error": "Invalid utc_offset"}) from None
     today = datetime.fromtimestamp(world.now, tz=SERVER_ZONE).date()
-    last, last_zone = _date(call, "to_date", zone, today)
+    name = "" if options.avaamo_to_date == "ignored" else "to_date"
+    last, last_zone = _date(call, name, zone, today)
     first, first_zone = _date(
         call, "from_date", zone, last - timedelta(days=DEFAULT_DAYS)
     )
     start = _midnight(first, first_zone)
-    end = _midnight(last + timedelta(days=1), last_zone) - 1
+    if options.avaamo_to_date == "after":
+        end = _midnight(last, last_zone)
+    else:
+        end = _midnight(last + timedelta(days=1), last_zone) - 1
     if end < start:
         raise RefusalError(422, _REVERSED)
+    if options.avaamo_today == "now":
+        end = max(min(end, int(world.now)), start)
     return Reply(200, usage(world.rows, agent, start, end))
 
 

@@ -150,7 +150,7 @@ def _page(
     window = options.window(*_window(body, world, options))
     skip, limit = _natural(body, ("skip", "offset"), 0), _limit(body, options)
     rows = matching(world, bots, window, filters)
-    return Reply(200, _content(rows, skip, limit, world, options))
+    return options.page(_content(rows, skip, limit, world, options), "sessions")
 
 
 def _content(
@@ -164,7 +164,8 @@ def _content(
         "total": len(rows),
         "moreAvailable": skip + len(places) < len(rows),
         "sessions": [
-            world.record(rows[place]) | options.extra_fields for place in places
+            options.spelt(world.record(rows[place])) | options.extra_fields
+            for place in places
         ],
     }
 

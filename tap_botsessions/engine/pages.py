@@ -20,6 +20,9 @@ Seen = dict[tuple[str, ...], "Row"]
 Errors = Mapping[str, "RecordError"]
 """Why a record of a bot can't be used, by the bot."""
 
+NOBODY = ""
+"""In place of a bot, where a record does not say whose it is: all bots go on."""
+
 _NO_ERRORS: Errors = MappingProxyType({})
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime  # noqa: TC003 -- typing reads it in a NamedTuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,12 +41,15 @@ class Row(NamedTuple):
         time: Its place in the bot's history.
         record: What is emitted.
         bot: The bot's id.
+        is_filtered: Whether it came from a list that the vendor filtered as the
+            settings ask for; if not, it has yet to be compared with them.
     """
 
     key: tuple[str, ...]
     time: datetime
     record: dict[str, Any]
     bot: str
+    is_filtered: bool = True
 
 
 def text(value: object) -> str:
@@ -110,6 +113,27 @@ def sequence(value: object) -> list[Any]:
     return value
 
 
+def listed(body: Mapping[str, Any], records: str, count: str) -> tuple[list[Any], int]:
+    """What is on a page of a list, and how many records the vendor counts in it.
+
+    Null is none, as some servers write an empty list. If more than none are counted
+    then, that is the count all the same: what does not add up must show.
+
+    Args:
+        body: The decoded body.
+        records: The field of the records.
+        count: The field of their number, which may be missing beside null alone.
+    """
+    raws = elements(body[records])
+    total = body.get(count) if body[records] is None else body[count]
+    return raws, 0 if total is None and not raws else integer(total)
+
+
+def elements(value: object) -> list[Any]:
+    """An array as it came; null is an empty one."""
+    return [] if value is None else sequence(value)
+
+
 def texts(value: object) -> list[str]:
     """An array of strings; a single one makes an array of one."""
     return [text(item) for item in (value if isinstance(value, list) else [value])]
@@ -122,7 +146,13 @@ AS_IS: dict[Convert, frozenset[type]] = {
     sequence: frozenset({list, type(None)}),
     text: frozenset({str, type(None)}),
 }
-"""The types whose values a conversion leaves as they are; they are most values."""
+"""The types whose values a conversion leaves as they are; they are most values.
+
+Of integers, this holds of those that a float can be as large as.
+"""
+
+MAX_DEPTH = 100
+"""How many levels deep a field may be: writers and targets go into it recursively."""
 
 
 def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
@@ -145,7 +175,8 @@ def shape_all(
     Returns:
         For each, every column, null where the vendor sent nothing, and
         `additional_fields`: under the vendor's names, what has no column or does not
-        fit its column; null if there is nothing.
+        fit its column, as JSON in a string where it is nested too deeply; null if
+        there is nothing.
     """
     rows = [tuple(map(raw.get, columns)) for raw in raws]
     names = [name for name, _ in columns.values()]
@@ -159,10 +190,52 @@ def shape_all(
         )
     converted = zip(columns.items(), zip(*rows, strict=True), strict=False)
     for (field, (name, convert)), values in converted:
-        if not AS_IS.get(convert, frozenset()).issuperset(map(type, values)):
+        types = set(map(type, values))
+        if not (
+            types <= AS_IS.get(convert, frozenset()) and _are_finite(types, values)
+        ):
             for record in records:
                 _convert(record, field, name, convert)
+        if _is_deep(types, values):
+            for record in records:
+                if _is_deep({type(record[name])}, [record[name]]):
+                    _move_out(record, field, name)
+    for record in records:
+        additional = record[ADDITIONAL_FIELDS]
+        if additional and _is_deep({dict}, [additional]):
+            record[ADDITIONAL_FIELDS] = {
+                field: _written(value) if _is_deep({type(value)}, [value]) else value
+                for field, value in additional.items()
+            }
     return records
+
+
+def _are_finite(types: Collection[type], values: Iterable[Any]) -> bool:
+    """Whether none of the values is an integer that no float can be as large as."""
+    return int not in types or all(
+        value is None or abs(value) <= sys.float_info.max for value in values
+    )
+
+
+def _is_deep(types: Collection[type], values: Iterable[Any]) -> bool:
+    """Whether one of the values is nested too deeply; their types may rule it out."""
+    if dict not in types and list not in types:
+        return False
+    level = [value for value in values if type(value) is dict or type(value) is list]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for each in level
+            for item in (each.values() if type(each) is dict else each)
+            if type(item) is dict or type(item) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _written(value: Json) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _convert(record: dict[str, Any], field: str, name: str, convert: Convert) -> None:
@@ -171,9 +244,14 @@ def _convert(record: dict[str, Any], field: str, name: str, convert: Convert) ->
         try:
             record[name] = convert(value)
         except (TypeError, ValueError):
-            record[name] = None
-            additional = record[ADDITIONAL_FIELDS] or {}
-            record[ADDITIONAL_FIELDS] = {**additional, field: value}
+            _move_out(record, field, name)
+
+
+def _move_out(record: dict[str, Any], field: str, name: str) -> None:
+    """Keep under the vendor's name what does not fit its column."""
+    additional = record[ADDITIONAL_FIELDS] or {}
+    record[ADDITIONAL_FIELDS] = {**additional, field: record[name]}
+    record[name] = None
 
 
 def require(record: Mapping[str, Any], stream: str, **fields: str) -> None:

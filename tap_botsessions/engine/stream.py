@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -182,6 +183,20 @@ class VendorStream(ABC):
         if self.revisits and (again := self.revisits.range_start(bot)):
             start = min(start, again)
         return Window(start, max(start, options.end))
+
+    def complete(self, result: WindowResult) -> WindowResult:
+        """A result with no more of its window than the vendor's clock vouches for.
+
+        What lies beyond is yet to be filled, and so is left to the next run.
+        """
+        clock = self.transport.clock
+        clock.report(self.vendor)
+        if (window := result.window) is None:
+            return result
+        now = clock.run_start
+        return replace(
+            result, window=Window(min(window.start, now), min(window.end, now))
+        )
 
     def ranges(self, sync_range: Window) -> Iterable[Window]:
         """The parts of a range that are read by themselves, none of them empty."""

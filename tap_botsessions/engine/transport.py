@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 from typing_extensions import override
 
+from tap_botsessions.engine.clock import VendorClock
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.engine.records import decode
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_RATE_LIMITED = re.compile(r"rate.?limit|too many requests|\b429\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -42,6 +46,8 @@ class Request:
         auth: Signs the request.
         params: The query.
         body: The JSON body, if any.
+        no_content: The decoded body that an answer without content (204) stands for;
+            such an answer is not expected where there is none.
     """
 
     method: str
@@ -49,6 +55,7 @@ class Request:
     auth: AuthBase
     params: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    no_content: Json = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,8 @@ class ErrorFormat:
         phrases: Words that the vendor documents, which are shown with any status.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
         rate_limit: The limit that was exceeded, from the words of a 429.
+        fields: The fields of an answer that hold errors, whatever its status; what is
+            empty is none.
     """
 
     message: Callable[[Json], object]
@@ -69,6 +78,13 @@ class ErrorFormat:
     phrases: frozenset[str] = frozenset()
     retried: frozenset[int] = frozenset()
     rate_limit: Callable[[str], RateLimit] = lambda _message: "minute"
+    fields: tuple[str, ...] = ("errors", "error")
+
+    def error_in(self, body: Json) -> object:
+        """The error that a decoded body tells of; none if there is none."""
+        if not isinstance(body, dict):
+            return None
+        return next((body[name] for name in self.fields if body.get(name)), None)
 
 
 class Transport:
@@ -77,6 +93,7 @@ class Transport:
     Attributes:
         base_url: Scheme, host and perhaps a path, without a slash at the end.
         listeners: Called with each answer, by the thread that it came to.
+        clock: What the answers show of the vendor's clock.
     """
 
     def __init__(self, url: str, options: Options, errors: ErrorFormat) -> None:
@@ -89,6 +106,7 @@ class Transport:
         """
         self.base_url = base_url(url)
         self.listeners: list[Callable[[requests.Response], object]] = []
+        self.clock = VendorClock(options.run_start)
         self._user_agent = user_agent(options.config)
         self._timeout: float = options.config["request_timeout_seconds"]
         self._ca_bundle: str | None = options.config.get("ca_bundle")
@@ -116,11 +134,15 @@ class Transport:
         if not response.ok or response.is_redirect:
             raise self._refusal(response)
         try:
-            return parse(decode(response.content))
+            is_empty = response.status_code == HTTPStatus.NO_CONTENT
+            body = request.no_content if is_empty else decode(response.content)
+            if (error := self._errors.error_in(body)) is None:
+                return parse(body)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             said = self._vendor_message(response)
             msg = f"the answer is not the JSON expected{said}"
             raise TransientError(msg) from None
+        raise self._error_within(response, str(error))
 
     def _answer(self, request: Request) -> requests.Response:
         try:
@@ -137,6 +159,8 @@ class Transport:
                     stream=True,
                 ) as response,
             ):
+                if response.ok:  # what is not may come of a gateway on the way
+                    self.clock.note(_timestamp(response.headers.get("Date", "")))
                 self._read(response)  # here: if it is broken, its socket is closed
                 return response
         except requests.Timeout:
@@ -239,6 +263,16 @@ class Transport:
         elif status in self._errors.advice:
             message += f"; {self._errors.advice[status]}"
         return RequestError(message, status)
+
+    def _error_within(self, response: requests.Response, error: str) -> TransientError:
+        """The error of an answer that tells of one, and has a status of success."""
+        status = response.status_code
+        message = f"answered {status}, with an error{self._vendor_message(response)}"
+        wait = _retry_after(response)
+        if _RATE_LIMITED.search(error):
+            limit = self._errors.rate_limit(error)
+            return TransientError(message, wait, limit, HTTPStatus.TOO_MANY_REQUESTS)
+        return TransientError(message, wait, status=status)
 
     def _vendor_message(self, response: requests.Response) -> str:
         """The vendor's own words on an error, as far as they may be shown."""

@@ -97,6 +97,14 @@ def starting_point(
         return start_date
 
 
+def shifted(instant: datetime, by: timedelta) -> datetime:
+    """An instant so much later, or itself where the calendar ends before that."""
+    try:
+        return instant + by
+    except OverflowError:
+        return instant
+
+
 def cut_days(span: Window, utc_offset: timedelta) -> Iterator[Window]:
     """Cut a span into the calendar days that it touches.
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.windows import Window
 
 
+_DAY = 86_400
+
+
 @dataclass(eq=False)
 class BotProgress:
     """How far a bot is, in one stream.
@@ -169,6 +172,25 @@ class StreamProgress:
     def under_way(self) -> list[BotProgress]:
         """The bots of which there is more to read."""
         return [bot for bot in self.bots if not bot.is_over]
+
+    def silent(self, start_date: datetime) -> list[str]:
+        """The bots of which nothing came, while it did of others.
+
+        One that was read for less than a day may just have been quiet, unless that was
+        all there is to read of it.
+
+        Args:
+            start_date: Where a bot is begun to be read.
+        """
+        if not any(bot.rows for bot in self.bots):
+            return []
+        return [
+            bot.bot
+            for bot in self.bots
+            if not (bot.rows or bot.has_failed)
+            and bot.sync_range is not None
+            and (bot.width >= _DAY or bot.sync_range.start <= start_date)
+        ]
 
     @property
     def seconds_left(self) -> float | None:

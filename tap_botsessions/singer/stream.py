@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from tap_botsessions.engine.errors import BotError, Failure, MapError, RecordError
 from tap_botsessions.engine.jobs import Job, TimeRanges
+from tap_botsessions.engine.pages import NOBODY
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.transport import discreet_urllib3
 from tap_botsessions.reports.progress import StreamProgress
@@ -65,6 +66,7 @@ class SingerStream(Stream):
         self.progress = StreamProgress(source.name, source.bot_noun, source.bots)
         self.summaries = Summaries(self.progress, self.logger)
         self._run = run
+        self._of_nobody: set[BotError] = set()
         self._bookmarks = Bookmarks(self, source)
 
     @property
@@ -127,6 +129,12 @@ class SingerStream(Stream):
         ) as scheduler:
             for outcome in scheduler:
                 yield from self._emitted(outcome, scheduler)
+        silent = self.progress.silent(source.options.start_date)
+        if source.is_shared and silent:
+            self.logger.warning(
+                "%s: no record came, while there are of others; is the id right?",
+                source.label(*silent),
+            )
 
     def ranges(self, bots: Iterable[str]) -> dict[str, Sequence[Window] | BotError]:
         """The ranges of bots that this run reads, or why a bot can't be read."""
@@ -155,8 +163,13 @@ class SingerStream(Stream):
             if start:
                 scheduler.poll()
             yield records[start : start + size]
-        self._run.audit.record(self.name, bot, result, len(records))
-        self._checkpoint(bot, result)
+        if (error := result.errors.get(NOBODY)) and error not in self._of_nobody:
+            self._of_nobody.add(error)
+            where = result.window or self._by_id_label
+            self._mark_failed(self.name, RecordError(f"{where}: {error}"), [])
+        complete = self.source.complete(result)
+        self._run.audit.record(self.name, bot, complete, len(records))
+        self._checkpoint(bot, complete)
         self._log(bot, result, len(records))
 
     def _on_tick(self) -> None:

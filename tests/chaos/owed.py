@@ -47,8 +47,7 @@ class Owed:
         if bot in self.bookmarks:
             start = max(start, self.bookmarks[bot] - self.plan.lookback)
         if bot in self._since and self.plan.follows:
-            oldest = self.run.end - self.plan.follows_for
-            start = min(start, max(self._since[bot], oldest))
+            start = min(start, self._since[bot])
         if bot[0] in DAILY:
             return midnight(self.plan, start.astimezone(zone(self.plan)).date())
         return start

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator import App, Rule, Simulator, World
+from tap_botsessions.engine.windows import to_rfc3339
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, config_for, end_of, sync
 from tests.truth import assert_same, expected
@@ -306,6 +309,87 @@ def raw(bot: str, name: str | None) -> dict[str, Any]:
         "end_time": "2026-03-01T01:00:00.000Z",
         "sessionStatus": "closed",
     }
+
+
+def without_bot(owner: object) -> Effect:
+    """The newest session of each list that has any does not say whose it is."""
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        assert isinstance(reply.body, dict)
+        sessions = [dict(session) for session in reply.body["sessions"]]
+        for session in sessions[:1]:
+            if owner is Ellipsis:
+                del session["botId"]
+            else:
+                session["botId"] = owner
+        return replace(reply, body=reply.body | {"sessions": sessions})
+
+    return effect
+
+
+@pytest.mark.parametrize("owner", [Ellipsis, None, "", 7, ["st-1"], {}])
+def test_a_session_of_nobody_stops_no_bot_and_is_named(
+    simulator: Simulator, owner: object
+) -> None:
+    """All else of all bots comes, and exit code and last lines say what does not."""
+    world = simulator.world
+    simulator.faults.rules.append(Rule(without_bot(owner)))
+    synced = read(simulator)
+    truth = truth_of(world, BOTS)
+    found = synced.records[STREAM]
+    assert_same(found, {key: truth[key] for key in found})
+    windows = len(simulator.requests)
+    assert 0 < len(truth) - len(found) <= windows
+    assert {*synced.bookmarks.values()} == {to_rfc3339(end_of(world))}
+    assert len(synced.failures) == windows
+    for failure in synced.failures:
+        assert failure.label == STREAM
+        assert re.match("2026-03-.*: .* without a usable 'botId'", str(failure.error))
+
+
+def test_a_session_by_id_of_nobody_stops_no_bot_and_is_named(
+    simulator: Simulator,
+) -> None:
+    synced = revisited(simulator, [raw(BOTS[1], "s-2"), {"sessionId": "s-1"}])
+    [failure] = synced.failures
+    assert str(failure.error).startswith("sessions by their ids: ")
+    assert synced.keys(STREAM) == [(BOTS[1], "s-2")]
+
+
+@pytest.mark.parametrize(
+    ("start", "is_told"),
+    [(timedelta(days=1), True), (timedelta(hours=2), False), (None, True)],
+)
+def test_a_bot_of_which_nothing_comes_is_told_where_it_does_of_others(
+    simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    start: timedelta | None,
+    *,
+    is_told: bool,
+) -> None:
+    """Its id may be mistyped; of a few hours it may just be quiet."""
+    world = simulator.world
+    bots = [BOTS[0], "st-mistyped"]
+    mark = to_rfc3339(end_of(world) - (start or timedelta()))
+    partitions = [
+        {
+            "context": {"bot_id": bot},
+            "replication_key": "start_time",
+            "replication_key_value": mark,
+        }
+        for bot in bots
+    ]
+    state = {"bookmarks": {STREAM: {"partitions": partitions}}} if start else None
+    world.add_late(STREAM, BOTS[0], end_of(world) - timedelta(minutes=1))
+    caplog.set_level(logging.WARNING)
+    synced = read(simulator, state, kore_bot_ids=bots, lookback_hours=0)
+    assert synced.failures == []
+    assert synced.all_records
+    line = (
+        "bot st-mistyped: no record came, while there are of others; is the id right?"
+    )
+    assert caplog.messages == ([f"{STREAM}, {line}"] if is_told else [])
 
 
 def test_a_session_by_id_that_cannot_be_used_fails_its_own_bot_alone(

@@ -53,12 +53,12 @@ def test_a_replication_key_in_the_catalog_makes_no_difference(
 ) -> None:
     """As a rule for all streams might give it one."""
     config = config_for(simulator)
-    catalog = TapBotsessions(config=config).catalog
+    catalog = Tap(config=config).catalog
     entry = catalog["sync_windows"]
     entry.replication_key = "no_such_column"
     entry.metadata.root.selected = True
     synced = Synced()
-    TapBotsessions(config=config, catalog=catalog, message_writer=synced).sync_all()
+    Tap(config=config, catalog=catalog, message_writer=synced).sync_all()
     assert windows(synced)
     assert synced.failures == []
 

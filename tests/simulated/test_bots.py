@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import App, Rule, Simulator, World
 from simulator.faults import bad_json, hook, redirect, status
-from tests.conftest import Synced, end_of, sync
-from tests.truth import STREAMS, assert_same, expected
+from tap_botsessions.singer.writer import PieceWriter
+from tap_botsessions.tap import TapBotsessions
+from tests.conftest import Synced, config_for, end_of, sync
+from tests.truth import AVAAMO_LISTS, STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from simulator.faults import Effect
+    from simulator.exchange import Reply
+    from simulator.faults import Answer, Effect
 
 
 def assert_complete_but(synced: Synced, world: World, failed: Collection[str]) -> None:
@@ -45,6 +51,82 @@ def test_one_failing_bot_among_ten_stops_none_of_the_others(effect: Effect) -> N
         synced = sync(simulator, max_retries=2)
     assert len(synced.failures) == len(STREAMS)
     assert_complete_but(synced, world, failing)
+
+
+def spoilt(**fields: object) -> Effect:
+    """The effect of other values in the first record of each list."""
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        assert isinstance(reply.body, dict)
+        name = "entries" if "entries" in reply.body else "sessions"
+        records = [
+            record if place else record | fields
+            for place, record in enumerate(reply.body[name])
+        ]
+        return replace(reply, body=reply.body | {name: records})
+
+    return effect
+
+
+@pytest.mark.parametrize(
+    "written", [10**400, -(10**400), "9" * 401, 1e300, 2**70, [], {"a": 1}, True, ""]
+)
+def test_a_time_that_is_none_fails_its_own_agent_alone(
+    simulator: Simulator, written: object
+) -> None:
+    """Whatever it is: never with a traceback, which would stop all agents."""
+    simulator.faults.rules = [
+        Rule(spoilt(created_at=written), bot="201", endpoint=endpoint)
+        for endpoint in ("messages", "sessions")
+    ]
+    synced = sync(simulator, streams=AVAAMO_LISTS)
+    assert sorted(failure.label for failure in synced.failures) == [
+        f"{stream}, agent 201" for stream in sorted(AVAAMO_LISTS)
+    ]
+    for stream in AVAAMO_LISTS:
+        truth = expected(
+            simulator.world, stream, simulator.world.start, end_of(simulator.world)
+        )
+        healthy = {key: truth[key] for key in truth if key[0] != "201"}
+        assert_same(synced.records[stream], healthy)
+
+
+def test_a_field_that_is_nested_too_deeply_to_be_written_stops_nobody(
+    simulator: Simulator,
+) -> None:
+    """It comes as JSON; all else of all bots is as it would be."""
+    deep: object = 1
+    for _ in range(470):
+        deep = {"a": [deep]}
+    bot = simulator.world.bots[0]
+    simulator.faults.rules = [Rule(spoilt(tags=deep, odd=[deep]), bot=bot)]
+    output = BytesIO()
+    tap = TapBotsessions(
+        config=config_for(simulator), message_writer=PieceWriter(1 << 16, output)
+    )
+    tap.sync_all()
+    assert tap.run.failures == []
+    records = [
+        message["record"]
+        for message in map(json.loads, output.getvalue().splitlines())
+        if message["type"] == "RECORD" and message["stream"] == "kore_sessions"
+    ]
+    truth = expected(
+        simulator.world,
+        "kore_sessions",
+        simulator.world.start,
+        end_of(simulator.world),
+    )
+    assert len(records) == len(truth)
+    spoilt_ones = [record for record in records if record["additional_fields"]]
+    assert spoilt_ones
+    for record in spoilt_ones:
+        assert record["tags"] is None
+        fields = record["additional_fields"]
+        assert fields.keys() == {"tags", "odd"}
+        assert fields["odd"] == f"[{fields['tags']}]"
+        assert fields["tags"].count('"a"') == 470
 
 
 def test_a_bot_of_its_own_app_fails_alone(simulator: Simulator) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -20,6 +21,9 @@ from tests.unit.test_open_sessions import START, START_TEXT, day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from simulator.exchange import Reply
+    from simulator.faults import Answer
 
 KORE = ("kore_sessions",)
 
@@ -237,6 +241,37 @@ def cuts(messages: list[dict[str, Any]]) -> Iterator[Synced]:
             yield Synced(messages[: place + 1])
 
 
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+)
+def test_a_followed_session_may_have_started_at_any_time(
+    simulator: Simulator, start: str
+) -> None:
+    followed = {
+        "context": {"bot_id": simulator.world.bots[0]},
+        "open_sessions": {"s-1": [start, ""], "s-2": ["0001-01-01T00:00:00Z", ""]},
+    }
+    state = {"bookmarks": {"kore_sessions": {"partitions": [followed]}}}
+    read(simulator, day(10), state, kore_user_id="u-1")
+    assert requested_ids(simulator)
+
+
+@pytest.mark.usefixtures("few")
+def test_more_open_sessions_than_are_followed_are_corrected_once_they_are_too_old(
+    simulator: Simulator, world: World
+) -> None:
+    """As those are that are followed by their ids: once after the days, and no more."""
+    first = read(simulator, day(10))
+    assert active(first.records["kore_sessions"])
+    second = read(simulator, day(40), first.state, kore_open_session_days=14)
+    found = first.records["kore_sessions"] | second.records["kore_sessions"]
+    assert_same(found, truth(world))
+    third = read(simulator, day(41), second.state, kore_open_session_days=14)
+    assert third.all_records == []
+    starts = [call.body["dateFrom"] for call in simulator.requests]
+    assert all(datetime.fromisoformat(start) >= day(39) for start in starts)
+
+
 @pytest.mark.usefixtures("few")
 def test_more_open_sessions_than_are_followed_are_corrected_after_any_kill(
     simulator: Simulator, world: World
@@ -305,6 +340,73 @@ def test_a_filter_by_containment_type_and_open_sessions_go_together(
         assert bool(left) == (at > 10 and "selfService" in types and len(types) < 3)
     if "selfService" not in types:
         assert_same(found, of_types(truth(world), types))
+
+
+WORDS = ("containment_type", "session_type", "session_status")
+
+
+@pytest.mark.parametrize("spelling", ["lower", "upper"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"kore_containment_types": ["selfService"]},
+        {"kore_containment_types": ["dropOff"]},
+        {"kore_containment_types": ["agent", "dropOff"]},
+        {"kore_session_type": "interactive"},
+        {"kore_containment_types": ["agent"], "kore_session_type": "non-interactive"},
+    ],
+)
+def test_the_case_of_a_vendors_words_is_no_matter(
+    simulator: Simulator, spelling: Literal["lower", "upper"], filters: dict[str, Any]
+) -> None:
+    """What comes is what came where they are written as in the samples, but for that.
+
+    What is open is followed, too, and the words are emitted as the vendor writes them.
+    """
+    write = str.lower if spelling == "lower" else str.upper
+
+    def runs() -> Iterator[Keyed]:
+        state = None
+        for at in (10, 15, 40):
+            synced = read(simulator, day(at), state, **filters)
+            state = synced.state
+            yield synced.records["kore_sessions"]
+
+    owed = list(runs())
+    simulator.options.kore_spelling = spelling
+    for found, records in zip(runs(), owed, strict=True):
+        truth = {
+            key: record | {name: write(record[name]) for name in WORDS}
+            for key, record in records.items()
+        }
+        assert truth
+        assert_same(found, truth)
+
+
+def test_what_the_vendor_has_filtered_is_not_filtered_again(
+    simulator: Simulator,
+) -> None:
+    """A server may have other words for what it filters by."""
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        assert isinstance(reply.body, dict)
+        sessions = [
+            session | {"containmentType": "Transferred", "sessionType": "Two-sided"}
+            for session in reply.body["sessions"]
+        ]
+        return replace(reply, body=reply.body | {"sessions": sessions})
+
+    settings: dict[str, Any] = {
+        "kore_containment_types": ["agent"],
+        "kore_session_type": "interactive",
+    }
+    owed = read(simulator, day(40), **settings).records["kore_sessions"]
+    simulator.faults.rules = [Rule(effect)]
+    found = read(simulator, day(40), **settings).records["kore_sessions"]
+    assert owed
+    assert found.keys() >= owed.keys()
 
 
 @pytest.mark.parametrize("days", [0, 40])

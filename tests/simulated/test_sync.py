@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -14,11 +15,14 @@ from simulator.faults import hook, status
 from simulator.streams import DAILY
 from simulator.streams import STREAMS as TABLE
 from tap_botsessions.config.documents import without_fractions
-from tests.conftest import Synced, end_of, sync
+from tests.conftest import Synced, Tap, end_of, sync
 from tests.truth import STREAMS, assert_same, expected, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from simulator.exchange import Reply
+    from simulator.faults import Answer, Effect
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -235,6 +239,103 @@ def test_a_day_of_usage_is_read_again_until_it_is_over() -> None:
             first.records["avaamo_usage"] | second.records["avaamo_usage"], truth
         )
         assert second.bookmarks["avaamo_usage", "201"] == "2026-03-05"
+
+
+def one_day(simulator: Simulator, at: datetime, **settings: Any) -> Synced:
+    """The usage of the fifth day, read at an instant."""
+    simulator.world.now = at.timestamp()
+    day = START + timedelta(days=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tap, "initialized_at", int(at.timestamp() * 1000))
+        return sync(
+            simulator,
+            None,
+            ("avaamo_usage",),
+            start_date=day.isoformat(),
+            end_date=(day + timedelta(days=1)).isoformat(),
+            **settings,
+        )
+
+
+@pytest.mark.parametrize("hours", [10, 40])
+@pytest.mark.parametrize("to_date", ["after", "ignored"])
+def test_a_day_of_usage_of_another_length_is_none(
+    simulator: Simulator, to_date: Literal["after", "ignored"], hours: int
+) -> None:
+    """Its figures are not those of the day, nor is a day without any."""
+    simulator.options.date = "world"
+    simulator.options.avaamo_to_date = to_date
+    synced = one_day(simulator, START + timedelta(days=4, hours=hours))
+    assert len(synced.failures) == 2
+    assert synced.all_records == []
+    for failure in synced.failures:
+        assert "asked for the day 2026-03-05, 2026-03-05T00:00:00Z to" in str(
+            failure.error
+        )
+        assert "the server sent figures of 2026-03-05T00:00:00Z to" in str(
+            failure.error
+        )
+
+
+def stretched(**by: float) -> Effect:
+    """The effect of another range of usage, by seconds."""
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        assert isinstance(reply.body, dict)
+        stats = reply.body["aggregate_stats"]
+        for name, seconds in by.items():
+            stats[name] += seconds
+        return replace(reply, body=reply.body | {"aggregate_stats": stats})
+
+    return effect
+
+
+@pytest.mark.parametrize(
+    ("by", "is_right"),
+    [
+        ({"end_time": 1}, True),
+        ({"end_time": 0.999}, True),
+        ({"end_time": 1, "start_time": 1}, True),
+        ({"end_time": 86_400}, False),
+        ({"end_time": -3_600}, False),
+        ({"end_time": -86_399}, False),
+        ({"end_time": -86_400}, False),
+        ({"start_time": -86_400}, False),
+        ({"start_time": 3_600}, False),
+        ({"start_time": -3_600, "end_time": -3_600}, False),
+    ],
+)
+def test_both_ends_of_a_day_of_usage_are_compared(
+    simulator: Simulator, by: dict[str, float], *, is_right: bool
+) -> None:
+    simulator.faults.rules = [Rule(stretched(**by))]
+    synced = one_day(simulator, START + timedelta(days=7))
+    assert len(synced.all_records) == (2 if is_right else 0)
+    assert len(synced.failures) == (0 if is_right else 2)
+
+
+@pytest.mark.parametrize("today", ["whole", "now"])
+def test_a_day_of_usage_that_is_not_over_ends_now_or_with_the_day(
+    simulator: Simulator, today: Literal["whole", "now"]
+) -> None:
+    simulator.options.date = "world"
+    simulator.options.avaamo_today = today
+    synced = one_day(simulator, START + timedelta(days=4, hours=10))
+    assert synced.failures == []
+    assert len(synced.all_records) == 2
+    assert set(synced.bookmarks.values()) == {"2026-03-05"}
+
+
+def test_a_day_of_usage_without_an_end_is_none(simulator: Simulator) -> None:
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        assert isinstance(reply.body, dict)
+        return replace(reply, body=reply.body | {"aggregate_stats": {"start_time": 1}})
+
+    simulator.faults.rules = [Rule(effect)]
+    synced = one_day(simulator, START + timedelta(days=7))
+    assert len(synced.failures) == 2
 
 
 def test_a_day_of_usage_is_read_whole_however_narrow_the_windows_are(

@@ -85,15 +85,51 @@ def test_records_that_begin_late_are_found_in_seconds(busy: Simulator) -> None:
     assert_whole(busy, start_date="2025-12-01T00:00:00Z")
 
 
-def test_units_are_tried_as_rarely_as_possible(busy: Simulator) -> None:
-    """Twice for a window of a list without any, if no other list has shown the unit."""
-    sync(busy, None, LISTS, avaamo_agent_ids=["202"], window_days=1)
-    ends = [int(call.params["to_timetoken"]) for call in busy.requests]
-    assert len([token for token in ends if token > 10**11]) == 2 * 8 * len(LISTS)
+@pytest.mark.parametrize("others", ["take", "reject", "ignore"])
+@pytest.mark.parametrize("workers", [1, 8])
+def test_units_are_tried_as_rarely_as_possible(
+    busy: Simulator, others: Literal["take", "reject", "ignore"], workers: int
+) -> None:
+    """What can't be learned of a list, as it has no records, is tried once in a run."""
+    busy.options.avaamo_other_units = others
+    agents = {"avaamo_agent_ids": ["202"]}
+    settings = {**agents, "window_days": 1, "max_concurrent_requests": workers}
+    sync(busy, None, LISTS, start_date="2025-03-21T00:00:00Z", **settings)
+    windows = 365 * len(LISTS)
+    # Each that is read at the same time as the first two may be tried as well.
+    most = len(LISTS) * (9 + 2 * workers)
+    assert windows < len(busy.requests) <= windows + most
     busy.requests.clear()
     sync(busy, None, LISTS, avaamo_agent_ids=["201"], window_days=1)
     ends = [int(call.params["to_timetoken"]) for call in busy.requests]
     assert max(ends) < 10**11
+
+
+@pytest.mark.parametrize("others", ["take", "reject", "ignore"])
+@pytest.mark.parametrize("unit", ["milliseconds", "microseconds"])
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("is_wide_refused", [False, True])
+def test_a_list_with_records_in_one_window_of_many_is_not_taken_for_empty(
+    unit: Unit,
+    others: Literal["take", "reject", "ignore"],
+    workers: int,
+    *,
+    is_wide_refused: bool,
+) -> None:
+    """However often the other units have been tried, also where long ranges fail."""
+    world = World(agents=("201",), days=1, sessions_per_day=5)
+    world.now += 50 * 86_400
+    with Simulator(world) as simulator:
+        simulator.options.avaamo_unit = unit
+        simulator.options.avaamo_other_units = others
+        if is_wide_refused:
+            simulator.faults.rules = [Wide(status(504))]
+        assert_whole(
+            simulator,
+            start_date="2026-01-01T00:00:00Z",
+            window_days=2,
+            max_concurrent_requests=workers,
+        )
 
 
 @pytest.mark.usefixtures("impatient")

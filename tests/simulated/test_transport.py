@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import random
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from simulator import Rule, Simulator
+from simulator import Rule, Simulator, World
 from simulator.faults import (
     bad_json,
     cut,
@@ -21,8 +21,9 @@ from simulator.faults import (
     trickle,
     wrong_total,
 )
-from tests.conftest import end_of, sync
-from tests.truth import STREAMS, assert_same, expected
+from tap_botsessions.tap import TapBotsessions
+from tests.conftest import config_for, end_of, sync
+from tests.truth import LISTS, STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from simulator.faults import Effect
@@ -85,6 +86,80 @@ def test_an_object_in_place_of_a_list_is_no_empty_list(simulator: Simulator) -> 
     assert len(synced.failures) == 4
     for failure in synced.failures:
         assert "not the JSON expected" in str(failure.error)
+
+
+ERRORS = {
+    "errors": [{"msg": "No database", "code": 500}],
+    "total": 0,
+    "sessions": [],
+    "error": "No database",
+    "total_entries": 0,
+    "entries": [],
+}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_error_in_an_answer_is_no_empty_list(simulator: Simulator) -> None:
+    """It is retried, then the bot fails, and its bookmark stays; so a check says."""
+    simulator.faults.rules.append(Rule(status(200, ERRORS)))
+    synced = sync(simulator, streams=LISTS, max_retries=1)
+    assert len(synced.failures) == 2 * len(LISTS)
+    for failure in synced.failures:
+        assert "answered 200, with an error" in str(failure.error)
+        assert "in 2 attempts" in str(failure.error)
+    assert set(synced.bookmarks.values()) == {None}
+    for vendor in TapBotsessions(config=config_for(simulator)).check().vendors():
+        assert all("with an error" in str(bot.error) for bot in vendor.bots)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_error_in_some_answers_loses_nothing(simulator: Simulator) -> None:
+    simulator.faults.rules.append(Rule(status(200, ERRORS), every=3))
+    synced = sync(simulator, streams=LISTS)
+    world = simulator.world
+    assert synced.failures == []
+    for stream in LISTS:
+        truth = expected(world, stream, world.start, end_of(world))
+        assert_same(synced.records[stream], truth)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("nothing", ["null", "204"])
+@pytest.mark.parametrize("kore_api", ["bot", "account"])
+def test_nothing_is_an_empty_list_however_it_is_served(
+    nothing: Literal["null", "204"], kore_api: str
+) -> None:
+    """A quiet bot, in windows of which many are empty."""
+    with Simulator(World(sessions_per_day=0.3)) as simulator:
+        simulator.options.nothing = nothing
+        world = simulator.world
+        synced = sync(simulator, streams=LISTS, window_days=1, kore_api=kore_api)
+        assert synced.failures == []
+        for stream in LISTS:
+            truth = expected(world, stream, world.start, end_of(world))
+            assert truth
+            assert_same(synced.records[stream], truth)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nothing_of_what_is_counted_is_no_empty_list(simulator: Simulator) -> None:
+    body = {"entries": None, "total_entries": 3, "sessions": None, "total": 3}
+    simulator.faults.rules.append(Rule(status(200, body)))
+    synced = sync(simulator, streams=LISTS)
+    assert len(synced.failures) == 2 * len(LISTS)
+    for failure in synced.failures:
+        assert "0 records came where 3 were counted" in str(failure.error)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("reply", [status(204), status(200, {"aggregate_stats": None})])
+def test_a_day_of_usage_that_is_nothing_is_no_day_without_any(
+    simulator: Simulator, reply: Effect
+) -> None:
+    simulator.faults.rules.append(Rule(reply, endpoint="usage"))
+    synced = sync(simulator, streams=("avaamo_usage",), max_retries=0)
+    assert len(synced.failures) == 2
+    assert synced.all_records == []
 
 
 def test_a_body_that_cannot_be_unpacked_leaves_no_socket_open(

@@ -96,6 +96,22 @@ def test_to_read_again_can_be_interrupted_anywhere() -> None:
     assert sessions.to_state(day(6))["open_since"] is None
 
 
+def test_what_is_read_again_by_its_time_is_so_once_after_it_has_become_too_old() -> (
+    None
+):
+    """From where it began, however long ago; what is open then is followed no more."""
+    sessions = OpenSessions(
+        {"open_since": "2026-03-02T00:00:00Z"}, day(5), oldest=day(30), max_followed=1
+    )
+    assert sessions.since == day(1)
+    for number in (1, 2, 4.9):
+        sessions.observe(session(f"{number}", number), is_open=True, emitted=True)
+    assert sessions.to_state(day(40)) == {"open_sessions": None, "open_since": None}
+    for number in (5, 31):  # these are new to this run
+        sessions.observe(session(f"{number}", number), is_open=True, emitted=True)
+    assert sessions.to_state(day(40))["open_since"] == "2026-03-06T00:00:00Z"
+
+
 @pytest.mark.parametrize(
     "state",
     [

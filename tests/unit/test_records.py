@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_botsessions.engine.errors import RecordError
 from tap_botsessions.engine.records import (
     ADDITIONAL_FIELDS,
+    MAX_DEPTH,
     Columns,
     Convert,
     boolean,
     decode,
     instant,
     integer,
+    listed,
     mapping,
     number,
     require,
     sequence,
     shape,
+    shape_all,
     text,
     texts,
 )
-from tap_botsessions.vendors.avaamo.streams import user
+from tap_botsessions.engine.schemas import load_schema
+from tap_botsessions.vendors.avaamo.streams import AvaamoMessages, AvaamoSessions, user
+from tap_botsessions.vendors.avaamo.usage import AvaamoUsage
+from tap_botsessions.vendors.kore.streams import KoreSessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +69,18 @@ UNTIMED = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 """Properties hold on a busy machine too."""
+
+FORMATS = FormatChecker(["date"])
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_instant(value: object) -> bool:
+    """Whether a string is an instant in UTC."""
+    if isinstance(value, str):
+        datetime.fromisoformat(value)
+        return value.endswith("Z")
+    return True
+
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -97,6 +118,45 @@ def strings_of(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from strings_of(item)
+
+
+# Lists
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"rows": [{}], "total": 3}, ([{}], 3)),
+        ({"rows": [], "total": 0}, ([], 0)),
+        ({"rows": [], "total": None}, ([], 0)),
+        ({"rows": None, "total": 0}, ([], 0)),
+        ({"rows": None, "total": None}, ([], 0)),
+        ({"rows": None}, ([], 0)),
+        ({"rows": None, "total": 3}, ([], 3)),
+    ],
+)
+def test_null_is_an_empty_list(
+    body: dict[str, Any], found: tuple[list[object], int]
+) -> None:
+    assert listed(body, "rows", "total") == found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"total": 0},
+        {"rows": []},
+        {"rows": [{}]},
+        {"rows": [{}], "total": None},
+        {"rows": {}, "total": 0},
+        {"rows": "", "total": 0},
+        {"rows": None, "total": "none"},
+    ],
+)
+def test_what_else_is_no_list_is_none(body: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        listed(body, "rows", "total")
 
 
 # Conversions
@@ -301,6 +361,8 @@ def test_a_field_without_a_column_is_kept_as_it_came(unknown: dict[str, Any]) ->
         {"startTime": ""},
         {"score": "high", "count": 2**63},
         {"count": -(10**400)},
+        {"score": 10**400},
+        {"score": -(10**400)},
         {"isDeveloper": "perhaps"},
         {"tags": "gold", "stats": {"count": 1}, "lang": ["en", None]},
         {"sessionId": ["s-17"]},
@@ -346,6 +408,83 @@ def test_a_shaped_record_keeps_every_value(sent: dict[str, Any]) -> None:
 
 
 # Required fields
+
+
+def nested(levels: int, innermost: object = 1) -> Any:
+    """Objects and arrays in each other, so many in all."""
+    value = innermost
+    for level in range(levels):
+        value = {"a": value} if level % 2 else [value]
+    return value
+
+
+@pytest.mark.parametrize("field", ["tags", "stats", "unknown", "lang", "score"])
+def test_what_is_nested_too_deeply_for_writers_is_kept_as_json(field: str) -> None:
+    """The recursive ones of the SDK and of targets would fail the whole stream."""
+    # The outermost of an even number is an object, that of an odd one an array.
+    odd = 0 if field == "tags" else 1
+    whole, deep = ({field: nested(levels)} for levels in (MAX_DEPTH - odd, 900 + odd))
+    first, second, third = shape_all([whole, deep, {}], COLUMNS)
+    assert json.dumps(whole[field]) in json.dumps(first)
+    written = second[ADDITIONAL_FIELDS][field]
+    assert json.loads(written) == deep[field]
+    assert second.get(field) is None
+    assert third == shape({}, COLUMNS)
+
+
+HUGE = st.sampled_from([2**63, 2**64, 10**308, 2 * 10**308, -(10**309), 10**400])
+DEEP = st.builds(nested, st.integers(90, 300), st.just(1))
+ODD = st.one_of(
+    VALUES.map(lambda value: decode(json.dumps(value).encode())),
+    HUGE,
+    HUGE.map(str),
+    DEEP,
+    st.lists(HUGE | DEEP, max_size=2),
+    st.dictionaries(st.sampled_from(["first_name", "layer_id", "x"]), HUGE | DEEP),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(
+        ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "24:00"]
+    ),
+)
+STREAM_COLUMNS: dict[str, Columns] = {
+    stream.name: stream.columns
+    for stream in (AvaamoSessions, AvaamoMessages, AvaamoUsage, KoreSessions)
+}
+
+
+def depth(value: object) -> int:
+    """How many objects and arrays are in each other."""
+    level, found = [value], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        found += 1
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    return found
+
+
+@UNTIMED
+@given(st.data())
+@pytest.mark.parametrize("stream", STREAM_COLUMNS)
+def test_whatever_comes_a_column_holds_what_it_can_or_nothing(
+    stream: str, data: st.DataObject
+) -> None:
+    """Of any JSON: no conversion fails but as it may, and nothing else gets through."""
+    columns = STREAM_COLUMNS[stream]
+    fields = st.sampled_from([*columns, "unknown"])
+    raws = data.draw(st.lists(st.dictionaries(fields, ODD), min_size=1, max_size=4))
+    properties = load_schema(stream)["properties"]
+    for record in shape_all(raws, columns):
+        for name, value in record.items():
+            schema = {**properties[name], "type": [*properties[name]["type"], "null"]}
+            validator = Draft202012Validator(schema, format_checker=FORMATS)
+            assert validator.is_valid(value), (name, value)
+            assert depth(value) <= MAX_DEPTH + 1
+            if isinstance(value, int) and "number" in schema["type"]:
+                assert abs(value) <= sys.float_info.max
+        assert msgspec.json.encode(record)
 
 
 def test_a_record_with_its_key_and_time_passes() -> None:

@@ -583,7 +583,7 @@ def test_each_missing_part_of_a_bots_credentials_is_reported_once() -> None:
 def test_each_unknown_key_of_a_bots_credentials_is_named_without_its_value() -> None:
     wrong = {"bot_id": "st-2", "clientid": HIDDEN, "client_secret": "s", "note": HIDDEN}
     place = "kore_bot_credentials[1]"
-    assert told({**BOTH, "kore_bot_credentials": [OWN, wrong]}) == [
+    assert refusals({**BOTH, "kore_bot_credentials": [OWN, wrong]}) == [
         f"{place}['client_id']: is missing",
         f"{place}['clientid']: there is no such key; did you mean client_id?",
         f"{place}['note']: there is no such key",
@@ -604,7 +604,7 @@ def test_a_key_of_personal_data_that_cannot_be_used_is_told_once(
     mode: str, key: object, said: str
 ) -> None:
     """And not as missing, too."""
-    lines = told({**BOTH, "personal_data": mode, "personal_data_key": key})
+    lines = refusals({**BOTH, "personal_data": mode, "personal_data_key": key})
     assert lines == [f"personal_data_key: {said}"]
 
 

@@ -77,6 +77,73 @@ def test_an_answer_that_may_be_right_another_time_is_requested_again(
     assert str(refused(answer))
 
 
+LISTED = {"entries": [1], "total_entries": 1}
+
+
+@pytest.mark.parametrize("errors", [AVAAMO, KORE])
+@pytest.mark.parametrize("rows", [[], [1]])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"errors": [{"msg": "No database", "code": 500}]},
+        {"errors": ["No database"]},
+        {"errors": [None]},
+        {"errors": {"base": ["No database"]}},
+        {"errors": "No database"},
+        {"error": "No database"},
+        {"error": {"message": "No database"}},
+        {"error": True},
+        {"error": "No database", "errors": []},
+    ],
+)
+def test_an_error_in_an_answer_is_one_whatever_its_status(
+    errors: ErrorFormat, rows: list[int], said: dict[str, Any]
+) -> None:
+    """Beside rows as well: nobody knows what is missing."""
+    error = refused({"json": {"entries": rows, "total_entries": 0, **said}}, errors)
+    assert str(error).startswith("answered 200, with an error")
+    assert (error.limit, error.status) == (None, 200)
+
+
+@pytest.mark.parametrize("errors", [AVAAMO, KORE])
+@pytest.mark.parametrize("nothing", [None, "", [], {}, False, 0])
+@pytest.mark.parametrize("name", ["error", "errors"])
+def test_an_error_that_is_none_is_none(
+    errors: ErrorFormat, nothing: object, name: str
+) -> None:
+    assert send({"json": {**LISTED, name: nothing}}, errors) == [1]
+
+
+@pytest.mark.parametrize(
+    ("errors", "said", "limit"),
+    [
+        (AVAAMO, {"error": "API rate limit exceeded."}, "minute"),
+        (KORE, {"errors": [{"msg": "Slow down", "code": 429}]}, "minute"),
+        (
+            KORE,
+            {"errors": [{"msg": "Rate limit for this API has been reached."}]},
+            "minute",
+        ),
+        (KORE, {"errors": [{"msg": "You've exceeded the hourly rate limit."}]}, "hour"),
+    ],
+)
+def test_a_limit_is_one_whatever_the_status(
+    errors: ErrorFormat, said: dict[str, Any], limit: str
+) -> None:
+    answer = {"json": {**LISTED, **said}, "headers": {"Retry-After": "7"}}
+    error = refused(answer, errors)
+    assert (error.limit, error.status, error.wait) == (limit, 429, 7)
+
+
+def test_no_content_is_what_the_request_says() -> None:
+    with requests_mock.Mocker() as mocker:
+        mocker.get("https://c0.example/x.json", status_code=204)
+        request = Request("GET", "/x.json", AccessToken(TOKEN), no_content={"a": 1})
+        assert transport().send(request, lambda body: body) == {"a": 1}
+        with pytest.raises(TransientError):
+            transport().send(ASK, lambda body: body["entries"])
+
+
 def test_an_answer_that_is_nested_too_deeply_is_requested_again() -> None:
     def parse(_body: object) -> None:
         raise RecursionError

@@ -21,26 +21,31 @@ from tap_botsessions.engine.records import (
     Columns,
     Row,
     integer,
+    listed,
     require,
-    sequence,
     shape_all,
 )
 from tap_botsessions.engine.stream import ListStream, VendorStream
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.windows import (
+    Window,
     parse_instant,
     to_rfc3339,
 )
 from tap_botsessions.vendors.avaamo.account import agent_ids
-from tap_botsessions.vendors.avaamo.time_tokens import UNITS, ListQuery, in_seconds
+from tap_botsessions.vendors.avaamo.time_tokens import (
+    UNITS,
+    ListQuery,
+    in_seconds,
+    time_token,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Lists, Reading
-    from tap_botsessions.engine.windows import Window
     from tap_botsessions.vendors.avaamo.account import Account
 
 
@@ -69,10 +74,13 @@ class AvaamoStream(VendorStream):
         agent: str,
         params: Mapping[str, str | int],
         parse: Callable[[Any], Page],
+        no_content: Json = None,
     ) -> Fetch:
-        """A request to this stream's endpoint."""
+        """A request to this stream's endpoint; see `Request.no_content`."""
         path = f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}"
-        request = Request("GET", path, self.account.token, params)
+        request = Request(
+            "GET", path, self.account.token, params, no_content=no_content
+        )
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(agent), self.label(agent))
 
@@ -106,7 +114,7 @@ class AvaamoListStream(AvaamoStream, ListStream):
         query = ListQuery(
             self.label(agent),
             window,
-            self.options.end,
+            Window(min(self.options.start_date, window.start), self.options.end),
             lambda part, unit: _Entries(self, agent, part, unit).fetch_count(),
         )
         return self.account.time_tokens.settle(
@@ -177,19 +185,25 @@ class _Entries:
             "from_timetoken": start * self.unit,
             "to_timetoken": math.ceil(self.window.end.timestamp()) * self.unit,
         }
-        return self.stream.fetch(self.agent, params, partial(self._page, position))
+        parse = partial(self._page, position)
+        nothing = {"entries": None}
+        return self.stream.fetch(self.agent, params, parse, nothing)
 
     def remaining(self, first: Page) -> range:
         pages = math.ceil(first.total / first.received) if first.received else 0
         return range(2, pages + 1)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        rows = self.stream.rows(self.agent, sequence(body["entries"]))
+        entries, total = listed(body, "entries", "total_entries")
+        rows = self.stream.rows(self.agent, entries)
         check_in_window(self.window, rows)
+        clock = self.stream.transport.clock
+        clock.note(time_token(body.get("time_token")))
+        clock.note_records(rows)
         return Page(
             rows,
             received=len(rows),
-            total=integer(body["total_entries"]),
+            total=total,
             more=position < integer(body.get("total_pages") or 0),
             next_position=position + 1,
         )

@@ -9,9 +9,11 @@ of the last days, or by a refusal. None may be taken for an agent without record
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -19,14 +21,17 @@ from tap_botsessions.engine.errors import (
     BotError,
     FilterError,
     RequestError,
+    TransientError,
     UnavailableError,
 )
 from tap_botsessions.engine.pages import WindowResult
+from tap_botsessions.engine.records import number
 from tap_botsessions.engine.windows import Window, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from tap_botsessions.engine.options import Json
     from tap_botsessions.engine.pages import Fetch, Page, Reading
     from tap_botsessions.engine.records import Row
 
@@ -48,14 +53,18 @@ class ListQuery:
     Attributes:
         label: The list that is read, for messages.
         window: What is read of it.
-        end: Up to where it is read in this run.
+        whole: All that may be read of it in this run.
         fetch_count: Makes a request for any range of it in a unit; one record will do.
     """
 
     label: str
     window: Window
-    end: datetime
+    whole: Window
     fetch_count: Callable[[Window, int], Fetch]
+
+    def last(self, time: timedelta) -> Window:
+        """The last part of all that may be read."""
+        return Window(self.whole.end - time, self.whole.end)
 
 
 @dataclass
@@ -71,6 +80,8 @@ class TimeTokens:
     is_proven: bool = False
     _tried: set[str] = field(default_factory=set)
     _nonsense: set[int] = field(default_factory=set)
+    _trials: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _vain: set[tuple[str, int]] = field(default_factory=set)
 
     def settle(self, query: ListQuery, read: Callable[[int], Reading]) -> Reading:
         """Read a window in the server's unit; look for that if nothing comes.
@@ -131,20 +142,61 @@ class TimeTokens:
         if query.label not in self._tried:
             # Many lists are empty for an hour, and few for days.
             self._tried.add(query.label)
-            days = Window(query.end - timedelta(days=6), query.end)
+            days = query.last(timedelta(days=6))
             with suppress(UnavailableError):
                 yield from self._try(days, unit, query)
         if is_refused:
             # A server may refuse what it no longer holds.
-            hour = Window(query.end - timedelta(hours=1), query.end)
+            hour = query.last(timedelta(hours=1))
             is_refused = not (yield from self._try(hour, unit, query))
         for other in sorted(UNITS.keys() - {unit} - self._nonsense):
             if self.is_proven:
                 return
+            if not is_refused and (yield from self._is_in_vain(query, other)):
+                continue
             is_answered = yield from self._try(query.window, other, query)
             if is_answered and is_refused and not self.is_proven:
                 self.unit = other  # a guess: records alone are a proof
                 return
+
+    def _is_in_vain(
+        self, query: ListQuery, unit: int
+    ) -> Generator[Sequence[Fetch], Sequence[Page], bool]:
+        """Whether no window of a list need be tried in a unit.
+
+        Either because there is nothing in all of its time, or because nothing at all is
+        answered. That is found out once, at the second window of which nothing came; a
+        server that can't say it of so long a time is asked for each window.
+        """
+        key = query.label, unit
+        self._trials[key] += 1
+        if self._trials[key] == 2:  # noqa: PLR2004 -- the second, see above
+            is_answered = yield from self._answers(query.whole, unit, query)
+            if not is_answered:
+                hour = query.last(timedelta(hours=1))
+                is_refused = yield from self._answers(hour, unit, query)
+                is_answered = is_refused is False
+            if is_answered:
+                self._vain.add(key)
+        return key in self._vain or self.is_proven
+
+    def _answers(
+        self, window: Window, unit: int, query: ListQuery
+    ) -> Generator[Sequence[Fetch], Sequence[Page], bool | None]:
+        """Ask once for a range in a unit, as `_try`, which may be too long for it.
+
+        Returns:
+            Whether there was an answer; none if that can't be said.
+        """
+        fetch = query.fetch_count(window, unit)
+        try:
+            [page] = yield [replace(fetch, send=partial(_at_once, fetch.send))]
+        except UnavailableError:
+            return None
+        except BotError:
+            return False
+        yield from self._learn(page, unit, query)
+        return True if page.rows or not page.total else None
 
     def _try(
         self, window: Window, unit: int, query: ListQuery
@@ -160,19 +212,25 @@ class TimeTokens:
         try:
             [page] = yield [query.fetch_count(window, unit)]
         except UnavailableError as error:
-            # This is what a server may well make of a time that is no time.
-            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            # These are what a server may well make of a time that is no time.
+            if error.status not in {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}:
                 raise
             if unit != self.unit:
                 self._nonsense.add(unit)
             return False
         except BotError:
             return False
+        yield from self._learn(page, unit, query)
+        return True
+
+    def _learn(
+        self, page: Page, unit: int, query: ListQuery
+    ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
+        """Take records of a range for the proof, if they don't come anyway."""
         if page.rows and not self.is_proven:
             is_default = yield from _comes_anyway(page.rows[0], unit, query)
             if not is_default:
                 self._prove(unit)
-        return True
 
     def _prove(self, unit: int) -> None:
         if self.is_proven:
@@ -180,6 +238,21 @@ class TimeTokens:
         if unit != 1:
             logger.warning("Avaamo counts time in %s; so does this run", UNITS[unit])
         self.unit, self.is_proven = unit, True
+
+
+def _at_once(send: Callable[[], Page]) -> Page:
+    """Make the only attempt at a request, unless it is refused for want of budget.
+
+    Raises:
+        UnavailableError: It fails, in a way that another attempt might not.
+        TransientError: The budget is spent.
+    """
+    try:
+        return send()
+    except TransientError as error:
+        if error.limit:
+            raise
+        raise UnavailableError(str(error), error.status) from None
 
 
 def _may_be_the_unit(error: BotError) -> bool:
@@ -217,7 +290,18 @@ def in_seconds(value: float | None) -> float | None:
     for unit in UNITS:
         try:
             parse_instant((value or 0) / unit)
-        except ValueError:
+        except (OverflowError, ValueError):
             continue
         return None if value is None else value / unit
     return None
+
+
+def time_token(value: Json) -> float | None:
+    """The server's time when it answered, in seconds, if it says that.
+
+    The samples of the pages User sessions and Messages have it in seconds.
+    """
+    try:
+        return in_seconds(number(value))
+    except (TypeError, ValueError):
+        return None

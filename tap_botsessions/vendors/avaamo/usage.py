@@ -25,6 +25,7 @@ from tap_botsessions.engine.records import (
     shape,
 )
 from tap_botsessions.engine.windows import (
+    Window,
     cut_days,
     midnight,
     parse_instant,
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tap_botsessions.engine.pages import Reading, Seen
-    from tap_botsessions.engine.windows import Window
+
+
+_ROUNDING = timedelta(seconds=2)
+"""A range's last second counts or does not, and slices have fractions of one."""
 
 
 class AvaamoUsage(AvaamoStream):
@@ -107,6 +111,36 @@ class AvaamoUsage(AvaamoStream):
         }
         return self.fetch(agent, params, partial(self._page, agent, window))
 
+    def _check_range(self, record: Mapping[str, Any], midnight: datetime) -> None:
+        """Compare the range of an answer with the day that was asked for.
+
+        The page's sample ends with a day's last second. No page says where a day ends
+        that is not over: with the day, or now. A date that a server can't read is
+        replaced by a default without a word (a captured response of 2019).
+
+        Raises:
+            AnswerError: It is another range.
+        """
+        start, end = (
+            parse_instant(record[name]) for name in ("start_time", "end_time")
+        )
+        day = Window(midnight, midnight + timedelta(days=1))
+        is_over = day.end <= self.transport.clock.run_start
+        earliest = day.end - _ROUNDING if is_over else max(start, midnight)
+        begins_as_asked = abs(start - midnight) <= _ROUNDING
+        if begins_as_asked and start < end and earliest <= end <= day.end + _ROUNDING:
+            return
+        advice = (
+            "the server does not read from_date and to_date as documented"
+            if begins_as_asked
+            else "check avaamo_utc_offset"
+        )
+        msg = (
+            f"asked for the day {self._day(midnight)}, {day}, the server sent figures "
+            f"of {record['start_time']} to {record['end_time']}; {advice}"
+        )
+        raise AnswerError(msg)
+
     def _page(self, agent: str, window: Window, body: Mapping[str, Any]) -> Page:
         day = self._day(window.start)
         stats = {name: body[name] for name in body.keys() - {"aggregate_stats"}}
@@ -117,13 +151,7 @@ class AvaamoUsage(AvaamoStream):
             **shape({**stats, **body["aggregate_stats"]}, self.columns),
         }
         self.personal.protect([record])
-        require(record, self.name, start_time="start_time")
-        start = parse_instant(record["start_time"])
-        if start != window.start:
-            msg = (
-                f"asked for {day}, the server sent a day that begins at "
-                f"{record['start_time']}; check avaamo_utc_offset"
-            )
-            raise AnswerError(msg)
-        row = Row((record["date"],), start, record, agent)
+        require(record, self.name, start_time="start_time", end_time="end_time")
+        self._check_range(record, window.start)
+        row = Row((record["date"],), window.start, record, agent)
         return Page([row], received=1, total=1, more=False, next_position=1)

@@ -64,16 +64,30 @@ def is_filtered(config: Config) -> bool:
 def is_wanted(config: Config, record: Mapping[str, Any]) -> bool:
     """Whether a session matches the filters that it may come to match or leave.
 
-    A list of open sessions holds all types, and one by ids knows no filters.
+    A list of open sessions holds all types, and one by ids knows no filters. What the
+    vendor has filtered is not to be asked about: its words are its own.
     """
-    types = wanted_types(config)
-    session_type = config.get("kore_session_type")
-    return (not types or record["containment_type"] in {None, *types}) and (
-        not session_type or record["session_type"] in {None, session_type}
+    types, session_type = wanted_types(config), config.get("kore_session_type")
+    return _is_any_of(types, record["containment_type"]) and _is_any_of(
+        [session_type] if session_type else [], record["session_type"]
+    )
+
+
+def _is_any_of(wanted: Sequence[str], value: str | None) -> bool:
+    """Whether a value is wanted; one that is not given may be, and so may any if all.
+
+    The page writes selfService and selfservice alike, so letters' case is no matter.
+    """
+    return (
+        not wanted
+        or value is None
+        or value.casefold() in {each.casefold() for each in wanted}
     )
 
 
 def is_open(record: Mapping[str, Any]) -> bool:
     """Whether a session goes on; servers before 10.1.3 have no status."""
     status = record["session_status"]
-    return bool(status == "active" or (status is None and record["end_time"] is None))
+    if status is None:
+        return record["end_time"] is None
+    return bool(status.casefold() == "active")

@@ -15,25 +15,24 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import RecordError
-from tap_botsessions.engine.pages import Fetch, Page
+from tap_botsessions.engine.pages import NOBODY, Fetch, Page
 from tap_botsessions.engine.reader import check_in_window
 from tap_botsessions.engine.records import (
     Columns,
     Row,
-    integer,
+    listed,
     require,
-    sequence,
     shape_all,
 )
 from tap_botsessions.engine.stream import ListStream
 from tap_botsessions.engine.transport import Request
-from tap_botsessions.engine.windows import parse_instant, to_rfc3339
+from tap_botsessions.engine.windows import parse_instant, shifted, to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Errors
     from tap_botsessions.engine.windows import Window
@@ -41,6 +40,11 @@ if TYPE_CHECKING:
 
 
 MARGIN = timedelta(milliseconds=1)
+
+_OF_NOBODY = (
+    "the account's list holds records without a usable 'botId'; what came of the bots "
+    "is emitted, but not those, as nobody can tell whose they are; tell the vendor"
+)
 
 
 class KoreListStream(ListStream):
@@ -103,7 +107,8 @@ class KoreListStream(ListStream):
         """A request for records of bots, by the credentials of the first."""
         bot, *_ = bots
         path = self.paths[self.config["kore_api"]].format(quote(bot, safe=""))
-        request = Request("POST", path, self.account.tokens[bot], params, body)
+        nothing = {self.records_field: None}
+        request = Request("POST", path, self.account.tokens[bot], params, body, nothing)
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(bot), self.label(*bots))
 
@@ -113,15 +118,19 @@ class KoreListStream(ListStream):
         """The rows that records of bots make, those of other bots left out.
 
         Returns:
-            The rows, and the bots of which a record can't be used.
+            The rows, and the bots of which a record can't be used; `NOBODY` is among
+            them if there is a record that does not say whose it is.
 
         Raises:
             RecordError: A record can't be used, of the only bot that is asked for.
         """
-        if self.is_shared:
-            raws = [raw for raw in raws if raw["botId"] in bots]
         rows: list[Row] = []
         errors: dict[str, RecordError] = {}
+        if self.is_shared:
+            owners = [bot_of(raw) for raw in raws]
+            if None in owners:
+                errors[NOBODY] = RecordError(_OF_NOBODY)
+            raws = [raw for raw, bot in zip(raws, owners, strict=True) if bot in bots]
         for record in self.personal.protect(shape_all(raws, self.columns)):
             bot = record["bot_id"] if self.is_shared else bots[0]
             try:
@@ -151,7 +160,7 @@ class KoreList:
         bots: The bots.
         window: The window.
         params: The query, if any.
-        keeps: Whether a row is of interest; all are if it is not given.
+        refine: What becomes of the rows of a page, if anything.
         first: The position of the first page.
     """
 
@@ -159,7 +168,7 @@ class KoreList:
     bots: Sequence[str]
     window: Window
     params: Mapping[str, str] = field(default_factory=dict)
-    keeps: Callable[[Row], bool] | None = None
+    refine: Callable[[list[Row]], list[Row]] | None = None
     first: int = 0
 
     def fetch(self, position: int) -> Fetch:
@@ -185,19 +194,26 @@ class KoreList:
         return self.stream.fetch(self.bots, body, parse, self.params)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        raws = sequence(body[self.stream.records_field])
+        raws, total = listed(body, self.stream.records_field, "total")
         rows, errors = self.stream.rows(self.bots, raws)
         check_in_window(self.window, rows)
-        if self.keeps:
-            rows = [row for row in rows if self.keeps(row)]
+        self.stream.transport.clock.note_records(rows)
+        if self.refine:
+            rows = self.refine(rows)
         return Page(
             rows,
             received=len(raws),
-            total=integer(body["total"]),
+            total=total,
             more=bool(body.get("moreAvailable")),
             next_position=position + len(raws),
             errors=errors,
         )
+
+
+def bot_of(raw: Json) -> str | None:
+    """Whose record it is, of an account that bots share, if it says so."""
+    bot = raw.get("botId") if isinstance(raw, dict) else None
+    return bot if bot and isinstance(bot, str) else None
 
 
 def time_range(start: datetime, end: datetime) -> dict[str, str]:
@@ -207,8 +223,8 @@ def time_range(start: datetime, end: datetime) -> dict[str, str]:
     at both; the reader leaves out the rows that lie outside of the window.
     """
     return {
-        "dateFrom": _milliseconds(start - MARGIN),
-        "dateTo": _milliseconds(end + timedelta(microseconds=999)),
+        "dateFrom": _milliseconds(shifted(start, -MARGIN)),
+        "dateTo": _milliseconds(shifted(end, timedelta(microseconds=999))),
     }
 
 

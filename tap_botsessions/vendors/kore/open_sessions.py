@@ -62,7 +62,7 @@ class OpenSessions:
                 for name, (start, checksum) in state.get(IDS, {}).items()
             }
             since = state.get(SINCE)
-            self.since = None if since is None else max(parse_instant(since), oldest)
+            self.since = None if since is None else parse_instant(since)
         except (AttributeError, TypeError, ValueError) as error:
             msg = "the open sessions in the state are unreadable; fix or clear it"
             raise BookmarkError(msg) from error
@@ -101,7 +101,7 @@ class OpenSessions:
     def observe(self, row: Row, *, is_open: bool, emitted: bool) -> None:
         """Follow a session that is open, and one that is closed no more."""
         name = row.key[0]
-        if not is_open:
+        if not is_open or self._is_last_look(row):
             self._open.pop(name, None)
         elif self._overflow is not None:
             self._overflow = min(self._overflow, row.time)
@@ -116,6 +116,18 @@ class OpenSessions:
                     self._max_followed,
                     to_rfc3339(self._overflow),
                 )
+
+    def _is_last_look(self, row: Row) -> bool:
+        """Whether a session was to be looked at once more only, and this is it.
+
+        It is where the last run left its time to be read again; by its id, see
+        `drop_old`.
+        """
+        return (
+            self.since is not None
+            and self._bookmark is not None
+            and row.time < min(self._bookmark, self._oldest)
+        )
 
     def to_state(self, end: datetime | None) -> dict[str, Any]:
         """What the state must hold.

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tap_botsessions.engine.pages import Page, WindowResult
-from tap_botsessions.engine.records import sequence, text
+from tap_botsessions.engine.records import elements, text
 from tap_botsessions.vendors.kore import filters
-from tap_botsessions.vendors.kore.lists import time_range
+from tap_botsessions.vendors.kore.lists import bot_of, time_range
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 
 if TYPE_CHECKING:
@@ -156,10 +156,15 @@ class SessionRevisits:
         if sessions is None or self._config.get("kore_session_ids"):
             return result.rows
         if result.window is not None:
-            return [row for row in result.rows if self._emits(sessions, row)]
+            return [
+                row
+                for row in result.rows
+                if self._emits(sessions, row, is_filtered=row.is_filtered)
+            ]
         sessions.drop(result.missing_ids)
         changed = [row for row in result.rows if sessions.has_changed(row)]
-        rows = [row for row in changed if self._emits(sessions, row)]
+        # That all filters are ignored beside ids is documented.
+        rows = [row for row in changed if self._emits(sessions, row, is_filtered=False)]
         sessions.drop_old()
         return rows
 
@@ -168,9 +173,13 @@ class SessionRevisits:
         sessions = self._open.get(bot)
         return sessions.to_state(end) if sessions else {}
 
-    def _emits(self, sessions: OpenSessions, row: Row) -> bool:
+    def _emits(self, sessions: OpenSessions, row: Row, *, is_filtered: bool) -> bool:
         """Note what a session has come to, and say whether it is emitted."""
-        emits = filters.is_wanted(self._config, row.record) or sessions.was_emitted(row)
+        emits = (
+            is_filtered
+            or filters.is_wanted(self._config, row.record)
+            or sessions.was_emitted(row)
+        )
         sessions.observe(row, is_open=filters.is_open(row.record), emitted=emits)
         return emits
 
@@ -189,8 +198,8 @@ class SessionRevisits:
         wanted: Mapping[str, Collection[str]],
         body: Mapping[str, Any],
     ) -> Page:
-        missing = [text(name) for name in body.get("invalidSessions") or ()]
-        raws = sequence(body["sessions"])
+        missing = [text(name) for name in elements(body.get("invalidSessions"))]
+        raws = elements(body["sessions"])
         names = [raw.get("sessionId") for raw in raws]
         answered = [text(name) for name in names if name is not None]
         if self._stream.is_shared:
@@ -198,7 +207,9 @@ class SessionRevisits:
             raws = [
                 raw
                 for raw, name in zip(raws, names, strict=True)
-                if name is None or name in wanted.get(raw["botId"], ())
+                if name is None
+                or (bot := bot_of(raw)) is None
+                or name in wanted.get(bot, ())
             ]
         rows, errors = self._stream.rows(bots, raws)
         return Page(

@@ -92,17 +92,23 @@ class KoreSessions(KoreListStream):
     ) -> KoreList:
         if containment_type is None:
             return KoreList(self, bots, window)
-        # A list that is read only for sessions that are open keeps those that say their
-        # type: the filter is on that.
         is_wanted = containment_type in filters.wanted_types(self.config)
-        keeps = None if is_wanted else _has_type
+        refine = None if is_wanted else _unfiltered
         return KoreList(
-            self, bots, window, {"containmentType": containment_type}, keeps
+            self, bots, window, {"containmentType": containment_type}, refine
         )
 
 
-def _has_type(row: Row) -> bool:
-    return bool(row.record["containment_type"])
+def _unfiltered(rows: list[Row]) -> list[Row]:
+    """The rows of a list that is read only for sessions that are open.
+
+    It keeps those that say their type: the filter is on that.
+    """
+    return [
+        row._replace(is_filtered=False)
+        for row in rows
+        if row.record["containment_type"]
+    ]
 
 
 STREAMS = (KoreSessions,)
