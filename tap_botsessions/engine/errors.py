@@ -10,6 +10,11 @@ FailureType = Literal["config_error", "system_error", "transient_error"]
 RateLimit = Literal["minute", "hour"]
 """The budget that a request was refused for."""
 
+Trouble = Literal["unreached", "down", "unclear"]
+"""What a failure tells of the host: that no connection to it could be made, that it
+says itself that it is down, or that it may be down, unless only this request fails.
+"""
+
 
 class TransientError(Exception):
     """An answer, or the lack of one, that may be another one next time.
@@ -18,6 +23,7 @@ class TransientError(Exception):
         wait: Seconds that the vendor asks to wait, if it does.
         limit: The limit, of a minute or an hour, that the request was refused for.
         status: The status of the answer, if there was one.
+        trouble: What it tells of the host, if it is a sign of trouble.
     """
 
     def __init__(
@@ -26,12 +32,14 @@ class TransientError(Exception):
         wait: float | None = None,
         limit: RateLimit | None = None,
         status: int | None = None,
+        trouble: Trouble | None = None,
     ) -> None:
         """Keep what happened."""
         super().__init__(message)
         self.wait = wait
         self.limit = limit
         self.status = status
+        self.trouble = trouble
 
 
 class BotError(Exception):
@@ -82,6 +90,12 @@ class UnavailableError(RequestError):
     """A request failed as often as it may be made."""
 
     failure_type = "transient_error"
+
+
+class HostError(BotError):
+    """The vendor's host is down, or can't be reached: nothing of it can be read."""
+
+    failure_type: ClassVar[FailureType] = "transient_error"
 
 
 class RecordError(BotError):

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.health import Health
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
+    from tap_botsessions.engine.errors import TransientError
     from tap_botsessions.engine.pages import Fetch, Reading, Seen, WindowResult
 
 
@@ -42,6 +44,7 @@ class Job:
         settles_first: Whether no more of it is begun before its first part is over,
             since that may settle how the rest is read.
         on_request: Called for each request, with how many attempts at it have failed.
+        host: Whether the host that is asked is up.
     """
 
     bots: Sequence[str]
@@ -49,6 +52,7 @@ class Job:
     first: Reading | None = None
     settles_first: bool = False
     on_request: Callable[[int], None] = lambda _attempts: None
+    host: Health = field(default_factory=lambda: Health("the host", 0))
 
     @property
     def sync_range(self) -> Window | None:
@@ -108,13 +112,27 @@ class Task:
 
 @dataclass(eq=False)
 class Attempt:
-    """One fetch of a task, and how it has fared so far."""
+    """One fetch of a task, and how it has fared so far.
+
+    Attributes:
+        task: The task.
+        fetch: What is asked.
+        place: The place of the page among those of its batch; none if it is not wanted.
+        failed: How many attempts have failed.
+        error: What came of the last one that did.
+        due: When the next one may be made.
+        sent: When the last one was made.
+        is_doubtful: Whether that one was likely to fail.
+    """
 
     task: Task
     fetch: Fetch
-    place: int
+    place: int | None
     failed: int = 0
+    error: TransientError | None = None
     due: float = 0.0
+    sent: float = 0.0
+    is_doubtful: bool = False
 
 
 class Lane:
@@ -125,12 +143,14 @@ class Lane:
         tasks: What is still to come.
         width: How wide its next window is.
         is_settled: Whether more than its first task may be begun.
+        is_well: Whether the last of its requests that came to an end was answered.
     """
 
     def __init__(self, job: Job) -> None:
         """Prepare the tasks of a job."""
         self.job = job
         self.is_settled = not job.settles_first
+        self.is_well = False
         self.tasks: list[Task] = []
         self._bots = list(job.bots)
         if job.first is not None:
@@ -148,6 +168,16 @@ class Lane:
     def has_more(self) -> bool:
         """Whether there are tasks that have not been begun."""
         return not all(task.begun for task in self.tasks)
+
+    @property
+    def next_to_begin(self) -> Task:
+        """The first task that has not been begun."""
+        return next(task for task in self.tasks if not task.begun)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there are tasks that are not over."""
+        return any(task.outcome is None for task in self.tasks)
 
     def insert_after(self, task: Task, window: Window, seen: Seen) -> Task:
         """Add a task for a window that follows another one's."""

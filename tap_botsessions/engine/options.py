@@ -38,6 +38,9 @@ class Limits:
         max_pause: Seconds: a vendor that asks for a longer pause is not waited for.
         max_backoff: Seconds of the longest pause before a retry that the vendor did
             not ask for.
+        max_outage: Seconds for which a host that is down is waited for, whatever the
+            settings say.
+        max_unreached: Seconds for which a host is tried that has never been reached.
         max_plan_seconds: Seconds of a budget that a plan may take.
         tick: Seconds between two looks at signals and clocks while nothing comes in.
         whole_by_id: How long after its start a record that is asked for by its id
@@ -55,6 +58,8 @@ class Limits:
     bytes_per_write: int = 1 << 16
     max_pause: float = 3600.0
     max_backoff: float = 60.0
+    max_outage: float = 86_400.0
+    max_unreached: float = 45.0
     max_plan_seconds: float = 120.0
     tick: float = 0.2
     whole_by_id: timedelta = timedelta(days=13)

@@ -9,14 +9,10 @@ not yet handed out is bounded by rows, whatever the range.
 
 from __future__ import annotations
 
-import logging
-import random
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self, cast
 
+from tap_botsessions.engine.dispatch import Dispatcher
 from tap_botsessions.engine.errors import (
     BotError,
     TransientError,
@@ -24,18 +20,18 @@ from tap_botsessions.engine.errors import (
 )
 from tap_botsessions.engine.jobs import Attempt, Lane
 from tap_botsessions.engine.reader import next_width
+from tap_botsessions.engine.retries import Retries
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tap_botsessions.engine.health import Health
     from tap_botsessions.engine.jobs import Job, Outcome, Task
     from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import Page, Reading, WindowResult
+    from tap_botsessions.engine.workers import Workers
 
-logger = logging.getLogger("tap-botsessions")
-
-_HOUR = 3600
 _DROPPED = BotError("all bots of the job have failed before")
 
 
@@ -45,7 +41,7 @@ class Scheduler:
     def __init__(
         self,
         jobs: Iterable[Job],
-        workers: int,
+        workers: Workers,
         retries: int,
         limits: Limits,
         on_tick: Callable[[], None] = lambda: None,
@@ -54,23 +50,19 @@ class Scheduler:
 
         Args:
             jobs: The jobs.
-            workers: Requests in flight at most.
+            workers: Make the requests, and keep the time; they are closed at the end.
             retries: How often one request is repeated.
             limits: How much is held, and how long is waited.
             on_tick: Called again and again, also while there is nothing to do.
         """
         self._lanes = [lane for job in jobs if (lane := Lane(job)).tasks]
         self._workers = workers
-        self._retries = retries
+        self._retries = Retries(retries, limits)
         self._limits = limits
         self._on_tick = on_tick
-        self._under_way: list[Task] = []
-        self._in_flight = 0
+        self._dispatcher = Dispatcher(self._lanes, workers.count)
         self._held = 0
         self._is_awaited = False
-        self._wake = 0.0
-        self._answers: SimpleQueue[tuple[Attempt, object]] = SimpleQueue()
-        self._executor = ThreadPoolExecutor(workers, "tap-botsessions")
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -81,11 +73,16 @@ class Scheduler:
 
         But wait for none if what is read can't be written: the process is to end.
         """
-        is_for_nobody = kind is not None and issubclass(kind, OSError)
-        self._executor.shutdown(wait=not is_for_nobody, cancel_futures=True)
+        if kind is not None and issubclass(kind, OSError):
+            self._workers.abandon()
+        else:
+            self._workers.close(self._limits.tick, self._on_tick)
 
     def __iter__(self) -> Iterator[Outcome]:
         """Hand out what was read, a window at a time, or why a bot failed."""
+        for host in {lane.job.host for lane in self._lanes}:
+            host.resume(self._workers.now())
+            self._give_up(host)
         while self._lanes:
             ready = [lane for lane in self._lanes if lane.tasks[0].outcome is not None]
             for lane in ready:
@@ -113,65 +110,31 @@ class Scheduler:
         self._on_tick()
         self._is_awaited = wait
         self._fill()
-        try:
-            if wait and self._lanes:
-                pause = max(self._wake - time.monotonic(), 0.001)
-                pause = min(pause, self._limits.tick)
-                self._take_in(*self._answers.get(timeout=pause))
-            while True:
-                self._take_in(*self._answers.get_nowait())
-        except Empty:
-            self._fill()
+        pause = 0.0
+        if wait and self._lanes:
+            pause = max(self._dispatcher.wake - self._workers.now(), 0.001)
+        answer = self._workers.next_answer(min(pause, self._limits.tick))
+        while answer is not None:
+            self._take_in(*answer)
+            answer = self._workers.next_answer(0)
+        self._fill()
 
     def _fill(self) -> None:
         """Give every free worker a request, as far as budgets and bounds allow."""
-        self._wake = time.monotonic() + self._limits.tick
-        while self._in_flight < self._workers and (
-            self._is_awaited or not self._is_full
-        ):
-            attempt = self._next_attempt()
+        now = self._workers.now()
+        dispatcher = self._dispatcher
+        dispatcher.wake = now + self._limits.tick
+        while self._is_awaited or not self._is_full:
+            attempt = dispatcher.take(now, only_first=self._is_full)
             if attempt is not None:
-                self._in_flight += 1
                 attempt.task.requests += 1
                 attempt.task.lane.job.on_request(attempt.failed)
-                self._executor.submit(_work, attempt, self._answers)
-            elif not self._begin_one():
-                return
-
-    def _next_attempt(self) -> Attempt | None:
-        """The attempt of the longest-standing task that may be made now."""
-        now = time.monotonic()
-        for task in self._under_way:
-            if self._is_full and task is not task.lane.tasks[0]:
+                self._workers.send(attempt)
                 continue
-            for attempt in task.attempts:
-                wait = attempt.due - now
-                if wait <= 0 and (wait := attempt.fetch.budget.try_acquire()) == 0:
-                    task.attempts.remove(attempt)
-                    return attempt
-                self._wake = min(self._wake, now + wait)
-        return None
-
-    def _begin_one(self) -> bool:
-        """Begin a window that is waited for, or of the bot that has the fewest begun.
-
-        Returns:
-            Whether there was one.
-        """
-        lanes = [lane for lane in self._lanes if not lane.tasks[0].begun]
-        if not lanes and not self._is_full:
-            most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
-            lanes = [
-                lane
-                for lane in self._lanes
-                if lane.has_more and lane.is_settled and lane.begun < most
-            ]
-            lanes.sort(key=lambda lane: lane.begun)
-        if not lanes:
-            return False
-        task = next(task for task in lanes[0].tasks if not task.begun)
-        self._begin(task, len(self._under_way))
-        return True
+            task = dispatcher.to_begin(now, only_first=self._is_full)
+            if dispatcher.is_busy or task is None:
+                return
+            self._begin(task, len(dispatcher.under_way))
 
     def _begin(self, task: Task, place: int) -> None:
         """Begin a task, or the part of it that is as wide as the density allows."""
@@ -180,8 +143,8 @@ class Scheduler:
             task.requested = task.lane.narrow(task, task.requested)
             task.reading = by_time.read(task.requested, task.seen)
         task.begun = True
-        task.begun_at = time.monotonic()
-        self._under_way.insert(place, task)
+        task.begun_at = self._workers.now()
+        self._dispatcher.under_way.insert(place, task)
         self._go_on(task, None)
 
     def _go_on(self, task: Task, answer: list[Page] | BotError | None) -> None:
@@ -210,58 +173,57 @@ class Scheduler:
 
     def _take_in(self, attempt: Attempt, answer: object) -> None:
         """Take in the answer to an attempt: a page, or an error."""
-        self._in_flight -= 1
-        task = attempt.task
-        if task.outcome is not None:
-            return
+        task, host, now = attempt.task, attempt.task.lane.job.host, self._workers.now()
+        self._dispatcher.give_back(attempt, now)
+        was_held = host.is_held
+        counts = host.observe(attempt, answer, now, self._limits)
+        is_wanted = attempt.place is not None and task.outcome is None
         if isinstance(answer, TransientError):
-            self._retry(attempt, answer)
+            if is_wanted:
+                self._retry(attempt, answer, counts=counts)
         elif isinstance(answer, BotError):
-            self._refuse(task, answer)
+            if is_wanted:
+                self._refuse(task, answer)
         elif isinstance(answer, BaseException):
             raise answer
-        else:
-            page = cast("Page", answer)
-            task.pages[attempt.place] = page
-            task.missing -= 1
-            self._hold(task, task.held + len(page.rows))
-            if not task.missing:
-                self._go_on(task, task.pages)
+        elif is_wanted:
+            self._keep(attempt, cast("Page", answer))
+        if host.error:
+            self._give_up(host)
+        elif was_held and not host.is_held:
+            for late in self._dispatcher.exhausted(host, self._retries.count):
+                error = self._retries.exhausted(late)
+                self._refuse(late.task, error)
 
-    def _retry(self, attempt: Attempt, error: TransientError) -> None:
+    def _keep(self, attempt: Attempt, page: Page) -> None:
+        """Keep a page, and go on with its reading once all of its batch are there."""
+        task = attempt.task
+        task.lane.is_well = True
+        task.pages[cast("int", attempt.place)] = page
+        task.missing -= 1
+        self._hold(task, task.held + len(page.rows))
+        if not task.missing:
+            self._go_on(task, task.pages)
+
+    def _retry(self, attempt: Attempt, error: TransientError, *, counts: bool) -> None:
         """Repeat a request later, or fail its task."""
-        attempt.failed += 1
-        budget = attempt.fetch.budget
-        growing = backoff(attempt.failed, self._limits.max_backoff)
-        wanted = error.wait
-        if wanted is not None and wanted < 1:
-            wanted = max(wanted, growing)  # or the retry would follow without a pause
-        # No other request waits for what is too long to be waited for.
-        if error.limit is not None and (wanted or 0) <= self._limits.max_pause:
-            wait = budget.block(error.limit, wanted)
+        attempt.error = error
+        if counts:
+            attempt.task.lane.is_well = error.limit is not None
+        try:
+            pause = self._retries.pause(attempt, error, counts=counts)
+        except UnavailableError as final:
+            self._refuse(attempt.task, final)
         else:
-            wait = growing if wanted is None else wanted
-        if attempt.failed > self._retries:
-            msg = (
-                f"{error}, in {attempt.failed} attempts; try again later, or raise "
-                f"max_retries or request_timeout_seconds"
-            )
-            self._refuse(attempt.task, UnavailableError(msg, error.status))
-        elif wait > self._limits.max_pause:
-            pause = f"{wait / _HOUR:.1f} hours" if wait > _HOUR else f"{wait:.0f} s"
-            msg = f"{error}, and asks to wait for {pause}"
-            self._refuse(attempt.task, UnavailableError(msg, error.status))
-        else:
-            attempt.due = time.monotonic() + wait
+            attempt.due = self._workers.now() + pause
             attempt.task.attempts.appendleft(attempt)
-            logger.warning(
-                "%s: %s; attempt %d of %d, the next one in %.1f s",
-                attempt.fetch.label,
-                error,
-                attempt.failed,
-                self._retries + 1,
-                wait,
-            )
+
+    def _give_up(self, host: Health) -> None:
+        """Fail all that is to be read of a host that has been given up."""
+        for lane in self._lanes:
+            if lane.job.host is host and host.error and lane.is_unfinished:
+                first = next(task for task in lane.tasks if task.outcome is None)
+                self._fail(first, host.error)
 
     def _refuse(self, task: Task, error: BotError) -> None:
         """Tell a reading that a page can't be had, if it asked for that alone."""
@@ -273,7 +235,7 @@ class Scheduler:
     def _finish(self, task: Task, result: WindowResult) -> None:
         """Keep what was read, and go on with what a narrowed window left over."""
         lane = task.lane
-        seconds = time.monotonic() - task.begun_at
+        seconds = self._workers.now() - task.begun_at
         lane.is_settled = True
         place = self._end(
             task, replace(result, requests=task.requests, seconds=seconds)
@@ -322,28 +284,13 @@ class Scheduler:
         task.outcome = outcome
         task.attempts.clear()
         task.pages = []
-        if task not in self._under_way:
-            return len(self._under_way)
-        place = self._under_way.index(task)
-        del self._under_way[place]
+        under_way = self._dispatcher.under_way
+        if task not in under_way:
+            return len(under_way)
+        place = under_way.index(task)
+        del under_way[place]
         return place
 
     def _hold(self, task: Task, rows: int) -> None:
         self._held += rows - task.held
         task.held = rows
-
-
-def _work(attempt: Attempt, answers: SimpleQueue[tuple[Attempt, object]]) -> None:
-    """Make a request, by a worker, and put what comes of it where it is taken in."""
-    answer: object
-    try:
-        answer = attempt.fetch.send()
-    except BaseException as error:  # noqa: BLE001 -- raised where it is taken in
-        answer = error
-    answers.put((attempt, answer))
-
-
-def backoff(failed: int, longest: float) -> float:
-    """Seconds to wait after so many failed attempts: growing, and with full jitter."""
-    most = min(longest, 0.5 * 2 ** min(failed, 30))
-    return random.uniform(0, most)  # noqa: S311 -- not for secrets

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from typing_extensions import override
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.health import Health
 from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.engine.records import decode
 
@@ -26,10 +28,16 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
     from urllib3 import BaseHTTPResponse
 
-    from tap_botsessions.engine.errors import RateLimit
+    from tap_botsessions.engine.errors import RateLimit, Trouble
     from tap_botsessions.engine.options import Json, Options
 
 T = TypeVar("T")
+
+_CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection to be made; an answer may take longer."""
+
+_DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
+"""What says of itself that it is about the host, and not about the request."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Transport:
 
     Attributes:
         base_url: Scheme, host and perhaps a path, without a slash at the end.
+        health: Whether the host is up.
         listeners: Called with each answer, by the thread that it came to.
     """
 
@@ -82,13 +91,15 @@ class Transport:
 
         Args:
             url: Where to; `https://` is added where no scheme is given.
-            options: Of the run: its time-out, its certificates, its secrets.
+            options: Of the run: its time-outs, its certificates, its secrets.
             errors: How the vendor words its refusals.
         """
         self.base_url = base_url(url)
+        self.health = Health(self.base_url, 60 * options.config["outage_minutes"])
         self.listeners: list[Callable[[requests.Response], object]] = []
         self._user_agent = user_agent(options.config)
         self._timeout: float = options.config["request_timeout_seconds"]
+        self._connect_timeout = min(_CONNECT_TIMEOUT, self._timeout)
         self._ca_bundle: str | None = options.config.get("ca_bundle")
         self._secrets = options.secrets
         self._errors = errors
@@ -130,16 +141,19 @@ class Transport:
                     params=request.params,
                     json=request.body,
                     auth=request.auth,
-                    timeout=self._timeout,
+                    timeout=(self._connect_timeout, self._timeout),
                     allow_redirects=False,
                     stream=True,
                 ) as response,
             ):
                 self._read(response)  # here: if it is broken, its socket is closed
                 return response
+        except requests.ConnectTimeout:
+            msg = f"no connection within {self._connect_timeout:g} s"
+            raise TransientError(msg, trouble="unreached") from None
         except requests.Timeout:
             msg = f"no whole answer within {self._timeout:g} s"
-            raise TransientError(msg) from None
+            raise TransientError(msg, trouble="unclear") from None
         except (
             requests.ConnectionError,
             requests.exceptions.ChunkedEncodingError,
@@ -149,7 +163,7 @@ class Transport:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message += "; check the base URL, and ca_bundle for a private CA"
                 raise RequestError(message) from None
-            raise TransientError(message) from None
+            raise TransientError(message, trouble=_trouble(error)) from None
         except (OSError, ValueError) as error:  # of the settings' making, or the host's
             raise RequestError(self._connection_message(error)) from None
 
@@ -231,7 +245,11 @@ class Transport:
             or status == HTTPStatus.REQUEST_TIMEOUT
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
-            return TransientError(message, _retry_after(response), status=status)
+            trouble: Trouble | None = None
+            if status not in self._errors.retried:
+                trouble = "down" if status in _DOWN else "unclear"
+            wait = _retry_after(response)
+            return TransientError(message, wait, status=status, trouble=trouble)
         if response.is_redirect:
             message += ", a redirect, which is not followed; check the base URL"
         elif status in self._errors.advice:
@@ -277,6 +295,18 @@ def discreet_urllib3() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _trouble(error: requests.RequestException) -> Trouble | None:
+    """What a connection that failed tells of the host."""
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return None  # there was an answer
+    cause: object = error.args[0] if error.args else error
+    cause = getattr(cause, "reason", cause)
+    is_unreached = isinstance(cause, (ConnectTimeoutError, NewConnectionError))
+    if is_unreached or isinstance(error, requests.exceptions.ProxyError):
+        return "unreached"
+    return "unclear"
 
 
 def _retry_after(response: requests.Response) -> float | None:

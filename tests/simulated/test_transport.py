@@ -65,7 +65,7 @@ def test_a_vendor_is_asked_again_when_it_says_but_not_at_once(
     asked: str,
     growing: float,
 ) -> None:
-    monkeypatch.setattr("tap_botsessions.engine.scheduler.backoff", lambda *_: growing)
+    monkeypatch.setattr("tap_botsessions.engine.retries.backoff", lambda *_: growing)
     refused = status(429, headers={"Retry-After": asked})
     simulator.faults.rules.append(Rule(refused, times=1))
     synced = sync(simulator, streams=("avaamo_sessions",), max_concurrent_requests=1)

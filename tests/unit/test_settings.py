@@ -75,6 +75,7 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
         {"exclusiveMinimum": 0, "maximum": 3600},
     ),
     "max_retries": (INTEGER, 8, {"minimum": 0}),
+    "outage_minutes": (NUMBER, 10, {"minimum": 0, "maximum": 1440}),
     "user_agent": (STRING, None, {}),
     "ca_bundle": (STRING, None, {}),
     "avaamo_base_url": (STRING, None, {}),
@@ -321,6 +322,7 @@ def test_a_base_url_is_completed(value: str, url: str) -> None:
         {"kore_page_size": 10_000},
         {"kore_open_session_days": 0},
         {"max_retries": 0},
+        {"outage_minutes": 0},
         {"max_concurrent_requests": 64},
         {"kore_api": "account", "kore_jwt_algorithm": "HS512"},
         {"kore_containment_types": ["dropOff", "agent"]},
@@ -405,6 +407,7 @@ def test_one_vendor_is_enough(config: Config) -> None:
             "must be more than 0",
         ),
         ({"max_retries": -1}, "max_retries", "must be at least 0"),
+        ({"outage_minutes": -1}, "outage_minutes", "must be at least 0"),
         # Choices
         ({"kore_api": "v2"}, "kore_api", "must be one of bot, account, stream"),
         ({"kore_jwt_algorithm": "none"}, "kore_jwt_algorithm", "one of HS256, HS512"),
