@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -42,10 +42,11 @@ class VirtualWorkers(Workers):
     """Make each request at once, and deliver what came of it when its time has come."""
 
     def __init__(self, count: int, clock: Clock) -> None:
+        """Prepare for so many requests at once, by a clock."""
         super().__init__(count)
         self.flight = Flight()
         self._clock = clock
-        self._numbers = count_up()
+        self._numbers = itertools.count()
 
     @override
     def now(self) -> float:
@@ -77,7 +78,3 @@ class VirtualWorkers(Workers):
     @override
     def close(self, tick: float, on_tick: Callable[[], None]) -> None:
         self.abandon()
-
-
-count_up = count
-"""The numbers of requests: those that end at once come in order."""

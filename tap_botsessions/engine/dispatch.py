@@ -1,13 +1,15 @@
 """Which request is made next: of those that may be made, and so that none starves.
 
-A bot that does not answer holds a worker until its time-out. So requests that are
-likely to fail get few of the workers as long as bots that answer have something left to
-read: those that have failed before, and those of bots whose last answer was a failure
-or is still to come.
+A bot that does not answer holds a worker until its time-out. So requests are ranked:
+those of bots that answer; those of bots that have not been heard of yet; those that
+have failed before, or are of a bot whose last answer was a failure. As long as there is
+something left to read of the first rank, the others get few of the workers, the second
+rank before the third.
 """
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from tap_botsessions.engine.jobs import Attempt
@@ -19,7 +21,15 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.jobs import Lane, Task
 
 _SHARE = 0.25
-"""The part of the workers' time that doubtful requests get."""
+"""The part of the workers' time that requests get that are not of the first rank."""
+
+
+class Rank(Enum):
+    """How likely a request is to be answered soon."""
+
+    GOOD = auto()
+    NEW = auto()
+    FAILING = auto()
 
 
 class Dispatcher:
@@ -76,13 +86,18 @@ class Dispatcher:
             rest = max(1 / (_SHARE * self._workers) - 1, 0.0)
             self._rest_until = now + rest * (now - attempt.sent)
 
-    def admits_doubtful(self, now: float) -> bool:
-        """Whether a request may be made that is likely to fail."""
-        if not any(_has_good_work(lane) for lane in self._lanes):
-            return True
-        self.wake = min(self.wake, max(self._rest_until, now))
+    def _admitted(self, now: float) -> set[Rank]:
+        """The ranks of which a request may be made now."""
+        lanes = [lane for lane in self._lanes if not lane.job.host.is_held]
+        has_good = any(lane.is_well and lane.is_unfinished for lane in lanes)
+        has_new = any(lane.is_well is None and lane.is_waiting for lane in lanes)
+        if self._rest_until > now:
+            self.wake = min(self.wake, self._rest_until)
         most = max(int(_SHARE * self._workers), 1)
-        return self._doubtful < most and now >= self._rest_until
+        has_room = self._doubtful < most and now >= self._rest_until
+        if has_good and not has_room:
+            return {Rank.GOOD}
+        return {Rank.GOOD, Rank.NEW} if has_new else {*Rank}
 
     def to_begin(self, now: float, *, only_first: bool) -> Task | None:
         """The window to begin: one that is waited for, or of the bot with the fewest.
@@ -91,8 +106,8 @@ class Dispatcher:
             now: The time.
             only_first: Whether only what a bot's next window needs is to be read.
         """
-        admits_doubtful = self.admits_doubtful(now)
-        able = [lane for lane in self._lanes if lane.is_well or admits_doubtful]
+        admitted = self._admitted(now)
+        able = [lane for lane in self._lanes if _rank(lane) in admitted]
         lanes = [lane for lane in able if not lane.tasks[0].begun]
         if not lanes and not only_first:
             most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
@@ -114,17 +129,16 @@ class Dispatcher:
 
     def _next(self, now: float, *, only_first: bool) -> Attempt | None:
         """The first request of the longest-standing task that may be made."""
-        admits_doubtful = self.admits_doubtful(now)
+        admitted = self._admitted(now)
         for task in self.under_way:
             if task.lane.job.host.is_held:
                 continue
             if only_first and task is not task.lane.tasks[0]:
                 continue
             for attempt in task.attempts:
-                attempt.is_doubtful = attempt.failed > 0 or not task.lane.is_well
-                if attempt.is_doubtful and not admits_doubtful:
-                    continue
-                if self._is_free(attempt, now):
+                rank = Rank.FAILING if attempt.failed else _rank(task.lane)
+                if rank in admitted and self._is_free(attempt, now):
+                    attempt.is_doubtful = rank is not Rank.GOOD
                     task.attempts.remove(attempt)
                     return attempt
         return None
@@ -166,6 +180,7 @@ class Dispatcher:
         )
 
 
-def _has_good_work(lane: Lane) -> bool:
-    """Whether a lane has something left to read, and is likely to get it."""
-    return lane.is_well and lane.is_unfinished and not lane.job.host.is_held
+def _rank(lane: Lane) -> Rank:
+    if lane.is_well is None:
+        return Rank.NEW
+    return Rank.GOOD if lane.is_well else Rank.FAILING

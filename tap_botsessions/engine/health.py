@@ -75,7 +75,8 @@ class Health:
         self._max_outage = max_outage
         self._state: Literal["well", "suspected", "down"] = "well"
         self._is_reached = False
-        self._in_a_row: list[tuple[Call, TransientError]] = []
+        self._in_a_row: list[Call] = []
+        self._is_plain = True
         self._probes = 0
         self._next_probe = 0.0
         self._since = 0.0  # of an outage, or of the suspicion
@@ -147,13 +148,16 @@ class Health:
         if self.is_held:
             if is_probe:
                 self._go_down(error, now, limits)
+            elif self._state == "suspected":
+                self._count(call)
             return False
         if call.sent < self._well_since:
             return False  # it is of the outage that is over
         if not self._in_a_row:
             self._since = now
-        call.failed += 1
-        self._in_a_row.append((call, error))
+            self._is_plain = True
+        self._count(call)
+        self._is_plain &= error.trouble != "unclear"
         if not self._is_reached:
             self._since = min(self._since, call.sent)
             self._go_down(error, now, limits)
@@ -161,9 +165,14 @@ class Health:
             if self.known_good is not None:
                 self._state = "suspected"
                 self._next_probe = now
-            elif all(each.trouble != "unclear" for _, each in self._in_a_row):
+            elif self._is_plain:
                 self._go_down(error, now, limits)
         return not self.is_held
+
+    def _count(self, call: Call) -> None:
+        """Have a failure count for a request, unless it turns out to be the host's."""
+        call.failed += 1
+        self._in_a_row.append(call)
 
     def _is_suspicious(self, limits: Limits) -> bool:
         return len(self._in_a_row) >= _SUSPICIOUS and self._patience(limits) > 0
@@ -177,7 +186,7 @@ class Health:
         """Count the host as down: what has failed for that reason has not failed."""
         if self._state != "down":
             self._state = "down"
-            for call, _ in self._in_a_row:
+            for call in self._in_a_row:
                 call.failed -= 1
             self._in_a_row.clear()
             logger.warning(
@@ -225,7 +234,6 @@ class Health:
             logger.warning(
                 "%s answers again, after %s", self._url, _duration(now - self._since)
             )
-        if self.is_held:
             self._well_since = now
         self._state = "well"
         self._probes = 0

@@ -122,7 +122,7 @@ class Attempt:
         error: What came of the last one that did.
         due: When the next one may be made.
         sent: When the last one was made.
-        is_doubtful: Whether that one was likely to fail.
+        is_doubtful: Whether that one was not likely to be answered soon.
     """
 
     task: Task
@@ -143,14 +143,15 @@ class Lane:
         tasks: What is still to come.
         width: How wide its next window is.
         is_settled: Whether more than its first task may be begun.
-        is_well: Whether the last of its requests that came to an end was answered.
+        is_well: Whether the last of its requests that came to an end was answered; none
+            as long as none has.
     """
 
     def __init__(self, job: Job) -> None:
         """Prepare the tasks of a job."""
         self.job = job
         self.is_settled = not job.settles_first
-        self.is_well = False
+        self.is_well: bool | None = None
         self.tasks: list[Task] = []
         self._bots = list(job.bots)
         if job.first is not None:
@@ -178,6 +179,12 @@ class Lane:
     def is_unfinished(self) -> bool:
         """Whether there are tasks that are not over."""
         return any(task.outcome is None for task in self.tasks)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its first task waits to make a request for the first time."""
+        first = self.tasks[0]
+        return not first.begun or not all(each.failed for each in first.attempts)
 
     def insert_after(self, task: Task, window: Window, seen: Seen) -> Task:
         """Add a task for a window that follows another one's."""

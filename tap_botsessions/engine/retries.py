@@ -43,7 +43,7 @@ class Retries:
             UnavailableError: It is not repeated.
         """
         if not counts:
-            return backoff(1, self.limits.max_backoff)
+            return backoff(max(attempt.failed, 1), self.limits.max_backoff)
         budget = attempt.fetch.budget
         growing = backoff(attempt.failed, self.limits.max_backoff)
         wanted = error.wait

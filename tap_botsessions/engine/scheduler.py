@@ -282,6 +282,7 @@ class Scheduler:
             The place that it had among those under way.
         """
         task.outcome = outcome
+        task.begun = True
         task.attempts.clear()
         task.pages = []
         under_way = self._dispatcher.under_way
