@@ -138,34 +138,80 @@ def test_stream_maps_apply(served: Simulator) -> None:
         ("colour + 1", "NameNotDefined, Failed to evaluate simpleeval expressions col"),
     ],
 )
-def test_a_stream_map_that_fails_on_a_record_puts_its_stream_aside(
+def test_a_stream_map_that_fails_on_records_fails_their_bots(
     served: Simulator, expression: str, said: str
 ) -> None:
     synced = sync(served, stream_maps={"kore_sessions": {"x": expression}})
-    [failure] = synced.failures
-    assert failure.label == "kore_sessions"
+    assert {failure.label for failure in synced.failures} == {
+        f"kore_sessions, bot {bot}" for bot in served.world.bots
+    }
     said = f"stream_maps: an expression fails on a record ({said}"
-    assert str(failure.error).startswith(said)
     users = [record["user_id"] for record in truth(served, "kore_sessions").values()]
-    assert not any(user in str(failure.error) for user in users)
+    for failure in synced.failures:
+        assert str(failure.error).startswith(said)
+        assert not any(user in str(failure.error) for user in users)
     read = {stream: mark is not None for (stream, _), mark in synced.bookmarks.items()}
     assert read["avaamo_sessions"]
     assert not read["kore_sessions"]
 
 
-def test_a_record_that_is_nested_too_deeply_to_be_written_puts_its_stream_aside(
-    served: Simulator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("api", ["bot", "account"])
+def test_a_stream_map_that_fails_on_one_bots_records_fails_no_other(
+    served: Simulator, api: str
 ) -> None:
-    def write(*_: object) -> None:
-        raise RecursionError
-
-    monkeypatch.setattr(PieceWriter, "write_records", write)
-    tap = TapBotsessions(config=config_for(served))
-    tap.sync_all()
-    assert {failure.label for failure in tap.run.failures} == set(STREAMS)
-    assert {str(failure.error) for failure in tap.run.failures} == {
-        "a record is nested too deeply to be written"
+    first, *others = served.world.bots
+    expression = f"1 / int(bot_id != '{first}')"
+    synced = sync(
+        served,
+        streams=("kore_sessions",),
+        stream_maps={"kore_sessions": {"x": expression}},
+        kore_api=api,
+    )
+    [failure] = synced.failures
+    assert failure.label == f"kore_sessions, bot {first}"
+    assert "ZeroDivisionError" in str(failure.error)
+    expected = {
+        key for key in truth(served, "kore_sessions") if key[0] in set(others)
     }
+    assert synced.records["kore_sessions"].keys() == expected
+    assert synced.bookmarks["kore_sessions", first] is None
+    assert all(synced.bookmarks["kore_sessions", bot] for bot in others)
+
+
+def nested(levels: int) -> Any:
+    """Objects within objects."""
+    value: Any = "bottom"
+    for _ in range(levels):
+        value = {"in": value}
+    return value
+
+
+@pytest.mark.parametrize("levels", [900, 985, 5000])
+def test_a_record_that_is_nested_too_deeply_fails_its_bot_alone(
+    served: Simulator, levels: int
+) -> None:
+    """The bot fails, or the record came: how deep is too deep is the libraries' say."""
+    first, *others = served.world.bots
+    deep = Rule(in_every_record("sessions", x=nested(levels)), vendor="kore", bot=first)
+    served.faults.rules = [deep]
+    writer = io.BytesIO()
+    tap = TapBotsessions(
+        config=config_for(served, max_retries=0),
+        message_writer=PieceWriter(1 << 16, writer),
+    )
+    for name, stream in tap.streams.items():
+        stream.selected = name == "kore_sessions"
+    tap.sync_all()
+    assert deep.fired
+    lines = [json.loads(line) for line in writer.getvalue().splitlines()]
+    bots = Counter(
+        line["record"]["bot_id"] for line in lines if line["type"] == "RECORD"
+    )
+    wanted = Counter(bot for bot, _ in truth(served, "kore_sessions"))
+    failed = {failure.label for failure in tap.run.failures}
+    assert failed in ({f"kore_sessions, bot {first}"}, set())
+    assert {bot: bots[bot] for bot in others} == {bot: wanted[bot] for bot in others}
+    assert bots[first] == (0 if failed else wanted[first])
 
 
 def test_flattening_applies(served: Simulator) -> None:

@@ -344,4 +344,4 @@ def test_a_count_that_can_not_be_true_is_told(simulator: Simulator) -> None:
     found = planned(simulator)
     [problem] = problems(found)
     assert problem.startswith(f"kore_sessions, bot {BOT}: ")
-    assert "records are counted in a second" in problem
+    assert "records are counted, which can't be true" in problem
