@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_botsessions.engine.errors import BookmarkError
+from tap_botsessions.engine.gaps import GAPS, Gaps
 from tap_botsessions.engine.windows import to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from singer_sdk import Stream
 
+    from tap_botsessions.engine.gaps import Gap
+    from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.stream import VendorStream
     from tap_botsessions.engine.windows import Window
 
@@ -35,6 +38,7 @@ class Bookmarks:
         """
         self._stream = stream
         self._source = source
+        self._gaps: dict[str, Gaps] = {}
 
     @property
     def are_kept(self) -> bool:
@@ -75,25 +79,43 @@ class Bookmarks:
         return bookmark
 
     def restore(self, bot: str) -> datetime | None:
-        """The bookmark of a bot; what is read again by id is learnt from its state.
+        """The bookmark of a bot; what is to be read again is learnt from its state.
 
         Raises:
             BookmarkError: The state is not as the tap wrote it.
         """
         bookmark = self.get(bot)
+        state = self.state_of(bot) if self.are_kept else {}
+        self._gaps[bot] = Gaps(state, self._source.options.limits.max_gaps)
         if self._source.revisits:
             self._source.revisits.restore(bot, self.state_of(bot), bookmark)
         return bookmark
 
+    def gaps(self, bot: str) -> Gaps:
+        """The gaps of a bot that was restored."""
+        return self._gaps[bot]
+
+    def gaps_within(self, scope: Window) -> Iterator[tuple[str, list[Gap]]]:
+        """The gaps that lie in a range, of each bot that has any."""
+        for bot, gaps in self._gaps.items():
+            if within := [gap for gap in gaps.all if gap.window.overlap(scope)]:
+                yield bot, within
+
+    def note(self, bot: str, result: WindowResult) -> None:
+        """Note whether a window of a bot adds up."""
+        if result.window is not None:
+            now = self._source.options.run_start
+            self._gaps[bot].note(result.window, result.gap, now)
+
     def move(self, bot: str, end: datetime | None) -> None:
-        """Move a bot's bookmark on, never back.
+        """Move a bot's bookmark on, never back, and keep its gaps.
 
         Args:
             bot: The bot.
             end: The instant up to which it has been read; none if what was read was
                 not asked for by its time.
         """
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {GAPS: self._gaps[bot].to_state()}
         bookmark = self.get(bot)
         if end is not None and (bookmark is None or end > bookmark):
             changes["replication_key"] = self._source.replication_key

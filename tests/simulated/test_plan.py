@@ -363,4 +363,4 @@ def test_a_count_that_cannot_be_true_fails_the_bot(simulator: Simulator) -> None
     found = planned(simulator)
     [problem] = problems(found)
     assert problem.startswith(f"kore_sessions, bot {BOT}: ")
-    assert "records are counted in a second" in problem
+    assert "records are counted, which can't be true" in problem
