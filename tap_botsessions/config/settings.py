@@ -75,6 +75,16 @@ READING = (
         description="How often one request is repeated before its bot is given up.",
     ),
     th.Property(
+        "accept_gaps_after_days",
+        th.NumberType(minimum=0),
+        title="Accept gaps after days",
+        description=(
+            "A range whose records don't add up to the vendor's count is emitted as it "
+            "came, read again in each run, and makes the exit code 1; so many days "
+            "after it was found it is only warned of. Never if not given."
+        ),
+    ),
+    th.Property(
         "user_agent",
         th.StringType,
         title="User agent",

@@ -18,6 +18,7 @@ class TransientError(Exception):
         wait: Seconds that the vendor asks to wait, if it does.
         limit: The limit, of a minute or an hour, that the request was refused for.
         status: The status of the answer, if there was one.
+        is_slow: Whether it took too long.
     """
 
     def __init__(
@@ -26,12 +27,15 @@ class TransientError(Exception):
         wait: float | None = None,
         limit: RateLimit | None = None,
         status: int | None = None,
+        *,
+        is_slow: bool = False,
     ) -> None:
         """Keep what happened."""
         super().__init__(message)
         self.wait = wait
         self.limit = limit
         self.status = status
+        self.is_slow = is_slow
 
 
 class BotError(Exception):
@@ -79,9 +83,20 @@ class RequestError(BotError):
 
 
 class UnavailableError(RequestError):
-    """A request failed as often as it may be made."""
+    """A request failed as often as it may be made.
+
+    Attributes:
+        is_slow: Whether its answer took too long.
+    """
 
     failure_type = "transient_error"
+
+    def __init__(
+        self, message: str, status: int | None = None, *, is_slow: bool = False
+    ) -> None:
+        """Keep what happened."""
+        super().__init__(message, status)
+        self.is_slow = is_slow
 
 
 class RecordError(BotError):

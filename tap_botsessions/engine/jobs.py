@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from tap_botsessions.engine.capacity import next_width
 from tap_botsessions.engine.errors import BotError
 from tap_botsessions.engine.windows import Window
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
+    from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import Fetch, Reading, Seen, WindowResult
 
 
@@ -22,6 +24,8 @@ class TimeRanges:
 
     Attributes:
         ranges: The ranges, in order, none of them empty.
+        gaps: What did not add up in an earlier run and lies in none of them; it is read
+            before them.
         read: Begins to read a window, given rows of it that were seen before.
         max_width: How wide a window may be.
     """
@@ -29,6 +33,7 @@ class TimeRanges:
     ranges: Sequence[Window]
     read: Callable[[Window, Seen], Reading]
     max_width: timedelta
+    gaps: Sequence[Window] = ()
 
 
 @dataclass(eq=False)
@@ -52,7 +57,7 @@ class Job:
 
     @property
     def sync_range(self) -> Window | None:
-        """The range in which its windows lie; none if it has no window."""
+        """The range in which its windows lie, gaps aside; none if it has no window."""
         if self.by_time is None or not self.by_time.ranges:
             return None
         ranges = self.by_time.ranges
@@ -86,6 +91,7 @@ class Task:
         attempts: What it waits to fetch.
         pages: What it has fetched of its latest batch.
         missing: How many pages of the batch are still to come.
+        batch: Which of its batches that is.
         held: Rows that it holds.
         requests: Requests that were made for it.
         begun_at: When it was begun, by the monotonic clock.
@@ -100,6 +106,7 @@ class Task:
     attempts: deque[Attempt] = field(default_factory=deque)
     pages: list[Any] = field(default_factory=list)
     missing: int = 0
+    batch: int = 0
     held: int = 0
     requests: int = 0
     begun_at: float = 0.0
@@ -108,11 +115,12 @@ class Task:
 
 @dataclass(eq=False)
 class Attempt:
-    """One fetch of a task, and how it has fared so far."""
+    """One fetch of a task's batch, and how it has fared so far."""
 
     task: Task
     fetch: Fetch
     place: int
+    batch: int
     failed: int = 0
     due: float = 0.0
 
@@ -124,6 +132,7 @@ class Lane:
         job: The job.
         tasks: What is still to come.
         width: How wide its next window is.
+        is_after_gap: Whether its last window was a gap.
         is_settled: Whether more than its first task may be begun.
     """
 
@@ -135,9 +144,11 @@ class Lane:
         self._bots = list(job.bots)
         if job.first is not None:
             self.tasks.append(Task(self, None, reading=job.first))
+        self.is_after_gap = False
         if job.by_time is not None:
             self.width = job.by_time.max_width
-            self.tasks += [Task(self, each) for each in job.by_time.ranges]
+            ranges = [*job.by_time.gaps, *job.by_time.ranges]
+            self.tasks += [Task(self, each) for each in ranges]
 
     @property
     def begun(self) -> int:
@@ -163,6 +174,31 @@ class Lane:
         later = {key: row for key, row in task.seen.items() if row.time >= end}
         self.insert_after(task, Window(end, requested.end), later)
         return Window(requested.start, end)
+
+    def adapt(self, result: WindowResult, requested: Window, limits: Limits) -> None:
+        """Learn from a window how wide the next one should be.
+
+        The window after a gap is as narrow, since a list may hold what belongs to the
+        second before it; the one after that begins anew.
+        """
+        if result.window is None or self.job.by_time is None:
+            return
+        max_width = self.job.by_time.max_width
+        if self.is_after_gap:
+            self.width = max_width
+        else:
+            rows = len(result.rows)
+            self.width = next_width(result.window, rows, requested, max_width, limits)
+        self.is_after_gap = result.gap is not None and not self.is_after_gap
+
+    def drop(self, bot: str) -> bool:
+        """Hand out no more of a bot.
+
+        Returns:
+            Whether there are others.
+        """
+        self._bots = [each for each in self._bots if each != bot]
+        return bool(self._bots)
 
     def cut_where_all_have_failed(self) -> list[Task]:
         """Drop the tasks that follow the one by which the last bot has failed.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from importlib import metadata
 from typing import Any, TypeAlias
 
-from tap_botsessions.engine.windows import parse_instant
+from tap_botsessions.engine.windows import Window, parse_instant
 
 Json: TypeAlias = Any
 """What JSON can hold: anything, until it has been checked."""
@@ -23,7 +23,7 @@ class Limits:
 
     Attributes:
         max_window_rows: A window is narrowed until the vendor counts no more records.
-        max_rows_per_second: A count of more than this in a single second is wrong.
+        max_rows_per_second: Records of a single second that are read at most.
         max_pages_ahead: Pages asked for at once; a wrong count might name any number.
         max_attempts: How often a list that moves is read before its window is
             narrowed.
@@ -41,12 +41,13 @@ class Limits:
         max_plan_seconds: Seconds of a budget that a plan may take.
         minute: Seconds of the minute that budgets count in; their hour has sixty.
         tick: Seconds between two looks at signals and clocks while nothing comes in.
+        max_gaps: Gaps that are kept of a bot, each by itself.
         whole_by_id: How long after its start a record that is asked for by its id
             alone comes with all of its fields.
     """
 
     max_window_rows: int = 3_000
-    max_rows_per_second: int = 30_000
+    max_rows_per_second: int = 100_000
     max_pages_ahead: int = 50
     max_attempts: int = 3
     max_rows_ahead: int = 6_000
@@ -59,6 +60,7 @@ class Limits:
     max_plan_seconds: float = 120.0
     minute: float = 60.0
     tick: float = 0.2
+    max_gaps: int = 50
     whole_by_id: timedelta = timedelta(days=13)
 
 
@@ -89,6 +91,16 @@ class Options:
         if is_given(self.config, "end_date"):
             return min(self.run_start, parse_instant(self.config["end_date"]))
         return self.run_start
+
+    @property
+    def scope(self) -> Window:
+        """The range outside of which nothing is read."""
+        return Window(self.start_date, max(self.start_date, self.end))
+
+    def accepts_gap_of(self, since: datetime) -> bool:
+        """Whether a gap that was found at an instant fails a run no more."""
+        days = self.config.get("accept_gaps_after_days")
+        return days is not None and self.run_start - since >= timedelta(days=days)
 
     @property
     def lookback(self) -> timedelta:

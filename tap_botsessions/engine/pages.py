@@ -60,11 +60,18 @@ class Fetch:
             another attempt may succeed, and BotError where none will.
         budget: What the request is charged to.
         label: The stream and the bot, for messages.
+        slow_attempts: How often it is made at most where its answer takes too long; as
+            often as others if not given.
     """
 
     send: Callable[[], Page]
     budget: Budget
     label: str
+    slow_attempts: int | None = None
+
+    def max_attempts(self, most: int, *, is_slow: bool) -> int:
+        """How often it is made at most, of so many attempts that others have."""
+        return min(most, self.slow_attempts or most) if is_slow else most
 
 
 class PagedList(Protocol):
@@ -73,6 +80,10 @@ class PagedList(Protocol):
     @property
     def first(self) -> int:
         """The position of the first page."""
+
+    @property
+    def page_size(self) -> int:
+        """How many records are asked for in one request."""
 
     def fetch(self, position: int) -> Fetch:
         """The request for the page at a position."""
@@ -90,7 +101,7 @@ Lists = Callable[[Window], Sequence[PagedList]]
 
 @dataclass(frozen=True)
 class WindowResult:
-    """A window that was read whole.
+    """A window that was read, whole or as far as it could be.
 
     Attributes:
         window: The window, or the leading part of it that was read; none where the
@@ -99,6 +110,7 @@ class WindowResult:
         carried_over: Rows that came along and lie after the window, by key.
         missing_ids: What was asked for by its id and does not exist.
         errors: The bots of which a record can't be used.
+        gap: Why its rows may not be all of them; none if they are.
         expected: Records that the vendor counted in what was asked for.
         received: Records that came in the attempt that is trusted.
         attempts: How often it was read.
@@ -111,6 +123,7 @@ class WindowResult:
     carried_over: Seen = field(default_factory=dict)
     missing_ids: Sequence[str] = ()
     errors: Errors = field(default_factory=dict)
+    gap: str | None = None
     expected: int = 0
     received: int = 0
     attempts: int = 1

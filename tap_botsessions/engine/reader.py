@@ -8,28 +8,30 @@ Why a window can be trusted: an attempt to read it counts only if the vendor's c
 stood still from the first page to the last, as many records came as were counted, and
 no key came on two pages. A list that moved under the paging breaks one of the three. It
 is read again, and what earlier attempts saw is kept, since records can also leave a
-list. Where a list won't stand still, its window is narrowed, in the end to a single
-page, which can't be torn.
+list. Where a list won't stand still, or can't be read to its end, its window is
+narrowed. What does not add up in a single second is a gap: it is emitted as it came,
+and named.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.engine.errors import FilterError, IncompleteError
-from tap_botsessions.engine.pages import CountResult, WindowResult
+from tap_botsessions.engine.errors import RequestError, UnavailableError
+from tap_botsessions.engine.pages import WindowResult
+from tap_botsessions.engine.verification import Walk, is_likely_cap
 from tap_botsessions.engine.windows import Window, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
+    from datetime import timedelta
 
+    from tap_botsessions.engine.capacity import Capacity
     from tap_botsessions.engine.errors import RecordError
-    from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import (
         Fetch,
         Lists,
@@ -38,24 +40,50 @@ if TYPE_CHECKING:
         Reading,
         Seen,
     )
-    from tap_botsessions.engine.records import Row
 
-_ROUNDING = timedelta(seconds=2)
-"""How far a record may lie outside of the range that was asked for."""
+_TOO_MUCH = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""What a server may answer to a position that is too much for it."""
 
-
-class _TooManyError(Exception):
-    def __init__(self, total: int) -> None:
-        super().__init__(total)
-        self.total = total
+_ATTEMPTS = 2
+"""At a request whose answer takes too long, before less is asked for."""
 
 
 class _AllFailedError(Exception):
     """A record can't be used of each of the bots: the rest is for nobody."""
 
 
-class _MovedError(IncompleteError):
-    """The list did not stand still in any attempt; less of it may."""
+class _NarrowError(Exception):
+    """A window can't be read as it is; a narrower one may."""
+
+
+class _TooManyError(_NarrowError):
+    """More records are counted than are read at once."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(f"{total} records are counted")
+        self.total = total
+
+
+class _CappedError(_NarrowError):
+    """The parts of a window have more records than all of it: the server cuts lists."""
+
+
+class _IncompleteError(_NarrowError):
+    """The records don't add up to the count."""
+
+
+class _RefusedError(_NarrowError):
+    """A page can't be had."""
+
+    def __init__(self, error: RequestError, received: int) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.received = received
 
 
 @dataclass
@@ -78,229 +106,239 @@ def read_window(
     lists: Lists,
     window: Window,
     seen: Seen,
-    limits: Limits,
+    capacity: Capacity,
     bots: Iterable[str] = (),
 ) -> Reading:
-    """Read a window whole, or a leading part of it where it holds too much.
+    """Read a window whole, or a leading part of it.
 
     Args:
         lists: Makes the lists of a window.
         window: The window.
         seen: Rows in the window or after it that earlier readings came upon, by key.
-        limits: How much is read at once, and how often.
+        capacity: How much can be asked for at once, as earlier windows showed.
         bots: The bots that it is read for, if they share its lists.
 
     Returns:
-        What was read. What remains of the window is the caller's to ask for.
+        What was read; it has a `gap` where that may not be all. What remains of the
+        window is the caller's to ask for.
 
     Raises:
-        IncompleteError: The records don't add up to the vendor's count.
+        RequestError: It is not answered, nor is any part of it.
     """
     union = _Union(dict(seen), frozenset(bots))
-    max_rows = limits.max_window_rows
-    while True:
-        whole: list[_WholeList] = []
-        try:
-            for paged in lists(window):
-                read = yield from _read_list(paged, union, max_rows, limits)
-                whole.append(read)
-        except _AllFailedError:
-            return _result(window, union, [])
-        except _TooManyError as error:
-            part = narrowed(window, 0.95 * max_rows / error.total)
-            if part is None and error.total > limits.max_rows_per_second:
-                msg = f"{window}: {error.total} records are counted in a second"
-                raise IncompleteError(msg) from error
-            max_rows = max_rows if part else limits.max_rows_per_second
-        except _MovedError as error:
-            part = narrowed(window, 0.5)
-            if part is None:
-                raise IncompleteError(f"{window}: {error}") from error
-        except IncompleteError as error:
-            raise IncompleteError(f"{window}: {error}") from error
-        else:
-            return _result(window, union, whole)
-        window = part or window
+    return _WindowReader(lists, capacity, union).read(window)
 
 
 class _WholeList(NamedTuple):
-    """A list that was read whole: what was counted, what came, at which attempt."""
+    """A list that was read: what was counted, what came, at which attempt."""
 
     expected: int
     received: int
     attempts: int
 
 
-def _result(window: Window, union: _Union, lists: Sequence[_WholeList]) -> WindowResult:
-    seen = union.rows
-    rows = sorted(
-        (row for row in seen.values() if row.time in window),
-        key=attrgetter("time", "key"),
-    )
-    return WindowResult(
-        window,
-        rows,
-        carried_over={key: row for key, row in seen.items() if row.time >= window.end},
-        errors=union.errors,
-        expected=sum(each.expected for each in lists),
-        received=sum(each.received for each in lists),
-        attempts=max((each.attempts for each in lists), default=1),
+class _WindowReader:
+    """Reads one window, narrowed as far as need be."""
+
+    def __init__(self, lists: Lists, capacity: Capacity, union: _Union) -> None:
+        self._lists = lists
+        self._capacity = capacity
+        self._limits = capacity.limits
+        self._union = union
+        self._refused: timedelta | None = None
+        self._refusals = 0
+
+    def read(self, window: Window) -> Reading:
+        max_width = self._capacity.max_width
+        if max_width is not None and max_width < window.width:
+            window = narrowed(window, max_width / window.width) or window
+        while True:
+            read: list[_WholeList] = []
+            try:
+                for place, paged in enumerate(self._lists(window)):
+                    yield from self._read_list(paged, place, window, read)
+            except _AllFailedError:
+                return self._result(window, [])
+            except _NarrowError as error:
+                part = self._part(window, error)
+                if part is None:
+                    self._capacity.note_gap()
+                    return replace(self._result(window, read), gap=str(error))
+                window = part
+            else:
+                result = self._result(window, read)
+                self._capacity.note_whole(window.width, len(result.rows), self._refused)
+                return result
+
+    def _result(self, window: Window, lists: Sequence[_WholeList]) -> WindowResult:
+        seen = self._union.rows
+        rows = sorted(
+            (row for row in seen.values() if row.time in window),
+            key=attrgetter("time", "key"),
+        )
+        return WindowResult(
+            window,
+            rows,
+            carried_over={
+                key: row for key, row in seen.items() if row.time >= window.end
+            },
+            errors=self._union.errors,
+            expected=sum(each.expected for each in lists),
+            received=sum(each.received for each in lists),
+            attempts=max((each.attempts for each in lists), default=1),
+        )
+
+    def _part(self, window: Window, error: _NarrowError) -> Window | None:
+        """The leading part of a window to read instead; none if it is a gap.
+
+        Raises:
+            RequestError: Nothing of the bot is answered.
+        """
+        if isinstance(error, _TooManyError):
+            return narrowed(window, 0.95 * self._capacity.max_rows / error.total)
+        if isinstance(error, _IncompleteError) and not self._capacity.narrows_gaps:
+            return None
+        if not isinstance(error, _RefusedError):
+            return narrowed(window, 0.5)
+        self._refusals += 1
+        self._refused = window.width
+        part = narrowed(window, 0.5**self._refusals)
+        if part is None and not error.received and not self._capacity.answered:
+            raise _in_vain(error.error, self._refusals) from error
+        return part
+
+    def _read_list(
+        self, paged: PagedList, place: int, window: Window, read: list[_WholeList]
+    ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
+        """Read a list until it adds up; what came of it joins those that were read.
+
+        Raises:
+            _NarrowError: It does not, or it can't be read to its end.
+        """
+        before: Walk | None = None
+        flaws = set()
+        for attempt in range(1, self._limits.max_attempts + 1):
+            is_doubtful = before is not None and before.repeated > 0
+            walk = yield from self._walk(paged, place, window, past_end=is_doubtful)
+            read[place:] = [_WholeList(walk.total, walk.received, attempt)]
+            if not walk.flaw:
+                return
+            flaws.add(walk.flaw)
+            if walk.is_same(before):
+                if walk.adds_up:
+                    return
+                break
+            before = walk
+        if walk.received <= walk.total - paged.page_size:
+            self._capacity.note_served(walk.received)
+        found = " and ".join(sorted(flaws))
+        msg = f"{found}, in {attempt} attempts"
+        raise _IncompleteError(msg)
+
+    def _walk(
+        self, paged: PagedList, place: int, window: Window, *, past_end: bool
+    ) -> Generator[Sequence[Fetch], Sequence[Page], Walk]:
+        """Go from page to page; to those that the first one foretells at once.
+
+        The rows of all that come join the union, those of pages that were foretold
+        wrongly included.
+
+        Args:
+            paged: The list.
+            place: Which of the window's lists it is.
+            window: The window.
+            past_end: Whether to go on until a page is empty, whatever is counted; it
+                is done for a count that a limit may have cut, too.
+        """
+        half = narrowed(window, 0.5)
+        [page] = yield from self._fetch([paged.fetch(paged.first)], half, 0)
+        is_round = is_likely_cap(page.total, paged.page_size)
+        past_end = past_end or is_round
+        most = self._limits.max_rows_per_second
+        if half is not None or not past_end:
+            most = min(2 * page.total, most)
+        if half is not None:
+            if page.total > self._capacity.max_rows and self._capacity.narrows_gaps:
+                raise _TooManyError(page.total)
+            if is_round:
+                yield from self._check_cap(place, page.total, window, half)
+        foretold = iter(paged.remaining(page))
+        at_hand: dict[int, Page] = {}
+        pages = [page]
+        received = page.received
+        while (
+            page.received
+            and received <= most
+            and (received < page.total or page.more or past_end)
+        ):
+            if page.next_position not in at_hand:
+                ahead = islice(foretold, self._limits.max_pages_ahead)
+                positions = [*dict.fromkeys([page.next_position, *ahead])]
+                batch = yield from self._fetch(
+                    [paged.fetch(position) for position in positions], half, received
+                )
+                at_hand.update(zip(positions, batch, strict=True))
+            page = at_hand[page.next_position]
+            pages.append(page)
+            received += page.received
+        return Walk(pages)
+
+    def _check_cap(
+        self, place: int, total: int, window: Window, half: Window
+    ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
+        """Compare a round count with those of the halves, which no limit may cut.
+
+        Raises:
+            _CappedError: There are more.
+        """
+        cut = half.end
+        # What a vendor is asked for is a little wider than the window: around the cut
+        # records are in both halves.
+        parts = half, Window(cut, window.end), Window(cut, cut)
+        fetches = [self._lists(part)[place].fetch_count() for part in parts]
+        first, second, both = yield from self._fetch(fetches, half, 0)
+        if first.total + second.total - both.total > total:
+            msg = f"{total} records are counted, and more in parts of it"
+            raise _CappedError(msg)
+
+    def _fetch(
+        self, fetches: Sequence[Fetch], half: Window | None, received: int
+    ) -> Generator[Sequence[Fetch], Sequence[Page], Sequence[Page]]:
+        """Have pages fetched, without much patience where less can be asked for.
+
+        Raises:
+            _RefusedError: One can't be had.
+            RequestError: Likewise, and nor could less.
+        """
+        if half is not None:
+            fetches = [replace(fetch, slow_attempts=_ATTEMPTS) for fetch in fetches]
+        try:
+            pages = yield fetches
+        except RequestError as error:
+            if not _may_ask_too_much(error, is_first=not received):
+                raise
+            raise _RefusedError(error, received) from error
+        self._union.add(*pages)
+        return pages
+
+
+def _may_ask_too_much(error: RequestError, *, is_first: bool) -> bool:
+    """Whether a server may have failed at how much it was asked for.
+
+    Avaamo's has 30 seconds for an answer, and then sends a 504 (page Getting started).
+    Other troubles of a first page are the bot's; a later one may lie beyond a limit.
+    """
+    if not isinstance(error, UnavailableError):
+        return not is_first and error.status in _TOO_MUCH
+    return error.is_slow or (
+        not is_first and error.status != HTTPStatus.TOO_MANY_REQUESTS
     )
 
 
-def _read_list(
-    paged: PagedList,
-    union: _Union,
-    max_rows: int,
-    limits: Limits,
-) -> Generator[Sequence[Fetch], Sequence[Page], _WholeList]:
-    flaws = set()
-    for attempt in range(1, limits.max_attempts + 1):
-        pages = yield from _read_pages(paged, union, max_rows, limits.max_pages_ahead)
-        keys = [{row.key for row in page.rows} for page in pages]
-        flaw = _flaw(pages, is_torn=len(set().union(*keys)) < sum(map(len, keys)))
-        if flaw is None:
-            received = sum(page.received for page in pages)
-            return _WholeList(pages[0].total, received, attempt)
-        flaws.add(flaw)
-    found = " and ".join(sorted(flaw.text for flaw in flaws))
+def _in_vain(error: RequestError, attempts: int) -> RequestError:
+    """The error where no part of a window is answered, however narrow."""
     msg = (
-        f"{found}, in {limits.max_attempts} attempts; the window is not emitted, so "
-        f"that no record is lost in silence"
+        f"{error}; so were {attempts} windows, each narrower than the one before; try "
+        f"again later, or a smaller window_days"
     )
-    if len(flaws) == 1 and all(flaw.still for flaw in flaws):
-        raise IncompleteError(msg)
-    raise _MovedError(msg)
-
-
-def _read_pages(
-    paged: PagedList,
-    union: _Union,
-    max_rows: int,
-    max_pages: int,
-) -> Generator[Sequence[Fetch], Sequence[Page], list[Page]]:
-    """Walk a list from page to page; the pages that the first one foretells at once.
-
-    The rows of all that come join the union, those of pages that were foretold wrongly
-    included.
-    """
-    [page] = yield [paged.fetch(paged.first)]
-    union.add(page)
-    if page.total > max_rows:
-        raise _TooManyError(page.total)
-    foretold = iter(paged.remaining(page))
-    at_hand: dict[int, Page] = {}
-    pages = [page]
-    received = page.received
-    while (
-        page.received
-        and received < 2 * page.total + 1
-        and (received < page.total or page.more)
-    ):
-        if page.next_position not in at_hand:
-            ahead = islice(foretold, max_pages)
-            positions = [*dict.fromkeys([page.next_position, *ahead])]
-            batch = yield [paged.fetch(position) for position in positions]
-            at_hand.update(zip(positions, batch, strict=True))
-            union.add(*batch)
-        page = at_hand[page.next_position]
-        pages.append(page)
-        received += page.received
-    return pages
-
-
-class _Flaw(NamedTuple):
-    """Why the pages of a list can't be trusted to be the whole of it.
-
-    Attributes:
-        text: It in words.
-        still: Whether the list may have stood still all the same. If every attempt has
-            such a flaw and the same, what the vendor says of the list is wrong.
-    """
-
-    text: str
-    still: bool = False
-
-
-def _flaw(pages: Sequence[Page], *, is_torn: bool) -> _Flaw | None:
-    totals = sorted({page.total for page in pages})
-    if len(totals) > 1:
-        return _Flaw(f"the count moved between {totals[0]} and {totals[-1]}")
-    received = sum(page.received for page in pages)
-    if received != totals[0]:
-        text = f"{received} records came where {totals[0]} were counted"
-        return _Flaw(text, still=True)
-    if is_torn:
-        return _Flaw("a record came on two pages")
-    return None
-
-
-def read_first_page(lists: Lists, window: Window) -> Reading:
-    """Ask for the first page of the first list of a window, and no more.
-
-    Returns:
-        Its rows in the vendor's order.
-    """
-    first, *_ = lists(window)
-    [page] = yield [first.fetch(first.first)]
-    return WindowResult(
-        window,
-        page.rows,
-        errors=page.errors,
-        expected=page.total,
-        received=page.received,
-    )
-
-
-def count_records(lists: Lists, windows: Iterable[Window]) -> Reading:
-    """Ask how many records the vendor counts in windows, one window after another.
-
-    Returns:
-        A `CountResult`; no rows.
-    """
-    totals: list[list[int]] = []
-    received = 0
-    for window in windows:
-        pages = yield [paged.fetch_count() for paged in lists(window)]
-        totals.append([page.total for page in pages])
-        received += sum(page.received for page in pages)
-    return CountResult(None, [], received=received, totals=totals)
-
-
-def check_in_window(window: Window, rows: Iterable[Row]) -> None:
-    """Compare rows with the range that was asked for.
-
-    Avaamo removed parameters by which its lists were filtered once and may ignore them
-    (release notes, Atlas 8): an answer to another question must not pass for an answer
-    to this one.
-
-    Raises:
-        FilterError: A row lies outside.
-    """
-    start, end = window.start - _ROUNDING, window.end + _ROUNDING
-    for row in rows:
-        if not start <= row.time <= end:
-            msg = (
-                f"{window}: the server sent a record of another time, so it does not "
-                f"filter as documented; nothing of this window is emitted"
-            )
-            raise FilterError(msg)
-
-
-def next_width(
-    read: Window, rows: int, requested: Window, max_width: timedelta, limits: Limits
-) -> timedelta:
-    """How wide the next window of a bot should be, from how dense the last one was.
-
-    Args:
-        read: What was read.
-        rows: How many rows that held.
-        requested: What was to be read.
-        max_width: The limit.
-        limits: How many rows a window may hold.
-    """
-    if read.end < requested.end:
-        return read.width
-    growth = min(0.95 * limits.max_window_rows / max(rows, 1), 2)
-    seconds = max(math.floor(requested.width.total_seconds() * growth), 1)
-    return min(timedelta(seconds=seconds), max_width)
+    return type(error)(msg, error.status)

@@ -10,7 +10,6 @@ not yet handed out is bounded by rows, whatever the range.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +22,7 @@ from tap_botsessions.engine.errors import (
     UnavailableError,
 )
 from tap_botsessions.engine.jobs import Attempt, Lane
-from tap_botsessions.engine.reader import next_width
+from tap_botsessions.engine.pacing import backoff
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
@@ -95,6 +94,16 @@ class Scheduler:
                     self._lanes.remove(lane)
                 yield from outcomes
             self.poll(wait=not ready)
+
+    def drop(self, job: Job, bot: str) -> None:
+        """Read no more for a bot: what came of it can't be used."""
+        for lane in [lane for lane in self._lanes if lane.job is job]:
+            if lane.drop(bot):
+                continue
+            self._lanes.remove(lane)
+            for task in lane.tasks:
+                self._end(task, _DROPPED)
+                self._hold(task, 0)
 
     @property
     def _is_full(self) -> bool:
@@ -185,10 +194,7 @@ class Scheduler:
         self._go_on(task, None)
 
     def _go_on(self, task: Task, answer: list[Page] | BotError | None) -> None:
-        """Give a reading the pages it asked for, and note what it asks for next.
-
-        A reading is told of a page that can't be had if it asked for that one alone.
-        """
+        """Give a reading the pages it asked for, and note what it asks for next."""
         reading = cast("Reading", task.reading)
         try:
             if isinstance(answer, BotError):
@@ -205,14 +211,15 @@ class Scheduler:
             task.pages = [None] * len(batch)
             task.missing = len(batch)
             task.attempts.extend(
-                Attempt(task, fetch, place) for place, fetch in enumerate(batch)
+                Attempt(task, fetch, place, task.batch)
+                for place, fetch in enumerate(batch)
             )
 
     def _take_in(self, attempt: Attempt, answer: object) -> None:
         """Take in the answer to an attempt: a page, or an error."""
         self._in_flight -= 1
         task = attempt.task
-        if task.outcome is not None:
+        if task.outcome is not None or attempt.batch != task.batch:
             return
         if isinstance(answer, TransientError):
             self._retry(attempt, answer)
@@ -241,12 +248,14 @@ class Scheduler:
             wait = budget.block(error.limit, wanted)
         else:
             wait = growing if wanted is None else wanted
-        if attempt.failed > self._retries:
+        most = attempt.fetch.max_attempts(self._retries + 1, is_slow=error.is_slow)
+        if attempt.failed >= most:
             msg = (
                 f"{error}, in {attempt.failed} attempts; try again later, or raise "
                 f"max_retries or request_timeout_seconds"
             )
-            self._refuse(attempt.task, UnavailableError(msg, error.status))
+            refusal = UnavailableError(msg, error.status, is_slow=error.is_slow)
+            self._refuse(attempt.task, refusal)
         elif wait > self._limits.max_pause:
             pause = f"{wait / _HOUR:.1f} hours" if wait > _HOUR else f"{wait:.0f} s"
             msg = f"{error}, and asks to wait for {pause}"
@@ -259,16 +268,16 @@ class Scheduler:
                 attempt.fetch.label,
                 error,
                 attempt.failed,
-                self._retries + 1,
+                most,
                 wait,
             )
 
     def _refuse(self, task: Task, error: BotError) -> None:
-        """Tell a reading that a page can't be had, if it asked for that alone."""
-        if len(task.pages) == 1:
-            self._go_on(task, error)
-        else:
-            self._fail(task, error)
+        """Tell a reading that one of the pages that it asked for can't be had."""
+        self._hold(task, 0)
+        task.attempts.clear()
+        task.batch += 1
+        self._go_on(task, error)
 
     def _finish(self, task: Task, result: WindowResult) -> None:
         """Keep what was read, and go on with what a narrowed window left over."""
@@ -290,13 +299,7 @@ class Scheduler:
         lane, requested, by_time = task.lane, task.requested, task.lane.job.by_time
         if requested is None or result.window is None or by_time is None:
             return None
-        lane.width = next_width(
-            result.window,
-            len(result.rows),
-            requested,
-            by_time.max_width,
-            self._limits,
-        )
+        lane.adapt(result, requested, self._limits)
         if result.window.end >= requested.end:
             return None
         left = Window(result.window.end, requested.end)
@@ -341,9 +344,3 @@ def _work(attempt: Attempt, answers: SimpleQueue[tuple[Attempt, object]]) -> Non
     except BaseException as error:  # noqa: BLE001 -- raised where it is taken in
         answer = error
     answers.put((attempt, answer))
-
-
-def backoff(failed: int, longest: float) -> float:
-    """Seconds to wait after so many failed attempts: growing, and with full jitter."""
-    most = min(longest, 0.5 * 2 ** min(failed, 30))
-    return random.uniform(0, most)  # noqa: S311 -- not for secrets

@@ -7,21 +7,23 @@ by `tap_botsessions.singer.stream`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from typing_extensions import override
 
+from tap_botsessions.engine.capacity import Capacity
 from tap_botsessions.engine.personal import Personal
-from tap_botsessions.engine.reader import count_records, read_first_page, read_window
+from tap_botsessions.engine.probes import count_records, read_first_page
+from tap_botsessions.engine.reader import read_window
 from tap_botsessions.engine.schemas import load_schema
 from tap_botsessions.engine.windows import Window, parse_instant, starting_point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import timedelta
 
     from tap_botsessions.engine.options import Config, Options
@@ -86,6 +88,18 @@ class Revisits(Protocol):
         Returns:
             Values by their names; null for what has to go.
         """
+
+
+class SyncRanges(NamedTuple):
+    """What a run reads of a bot by time.
+
+    Attributes:
+        gaps: What did not add up in an earlier run, and lies in no range.
+        ranges: The ranges, in order, none of them empty.
+    """
+
+    gaps: Sequence[Window]
+    ranges: Sequence[Window]
 
 
 class VendorStream(ABC):
@@ -217,11 +231,11 @@ class VendorStream(ABC):
         """Whether the vendor serves the records of several bots in one list."""
         return False
 
-    def group_bots(self, ranges: Mapping[str, Sequence[Window]]) -> list[list[str]]:
+    def group_bots(self, ranges: Mapping[str, SyncRanges]) -> list[list[str]]:
         """The bots whose records come by one reading, together.
 
         Args:
-            ranges: The ranges that are to be read of each bot.
+            ranges: What is to be read of each bot.
         """
         return [[bot] for bot in ranges]
 
@@ -244,6 +258,13 @@ class ListStream(VendorStream):
     answers_check: ClassVar[bool] = False
     page_size_setting: ClassVar[str]
     margin: ClassVar[timedelta]
+
+    def __init__(
+        self, options: Options, transport: Transport, bots: Sequence[str]
+    ) -> None:
+        """Prepare to read bots, as any stream."""
+        super().__init__(options, transport, bots)
+        self._capacities: dict[tuple[str, ...], Capacity] = {}
 
     @property
     def page_size(self) -> int:
@@ -270,9 +291,11 @@ class ListStream(VendorStream):
 
     @override
     def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
-        limits = self.options.limits
+        capacity = self._capacities.setdefault(
+            tuple(bots), Capacity(self.options.limits)
+        )
         return self.with_lists(
-            bots, window, lambda lists: read_window(lists, window, seen, limits, bots)
+            bots, window, lambda lists: read_window(lists, window, seen, capacity, bots)
         )
 
     def probe(self, bots: Sequence[str], window: Window) -> Reading:

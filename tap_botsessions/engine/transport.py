@@ -165,7 +165,7 @@ class Transport:
                 return response
         except requests.Timeout:
             msg = f"no whole answer within {self._timeout:g} s"
-            raise TransientError(msg) from None
+            raise TransientError(msg, is_slow=True) from None
         except (
             requests.ConnectionError,
             requests.exceptions.ChunkedEncodingError,
@@ -257,7 +257,12 @@ class Transport:
             or status == HTTPStatus.REQUEST_TIMEOUT
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
-            return TransientError(message, _retry_after(response), status=status)
+            return TransientError(
+                message,
+                _retry_after(response),
+                status=status,
+                is_slow=status == HTTPStatus.GATEWAY_TIMEOUT,
+            )
         if response.is_redirect:
             message += ", a redirect, which is not followed; check the base URL"
         elif status in self._errors.advice:

@@ -34,6 +34,11 @@ class Window:
         """The time from start to end."""
         return self.end - self.start
 
+    def overlap(self, other: Window) -> Window | None:
+        """The part that lies in another window as well, if there is one."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Window(start, end) if start < end else None
+
     def __contains__(self, instant: datetime) -> bool:
         """Whether the instant lies in the window, its start included, its end not."""
         return self.start <= instant < self.end

@@ -11,13 +11,15 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from tap_botsessions.engine.capacity import Capacity, next_width
+from tap_botsessions.engine.errors import IncompleteError
 from tap_botsessions.engine.pages import Fetch, Page, WindowResult
-from tap_botsessions.engine.reader import next_width, read_window
+from tap_botsessions.engine.reader import read_window
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pacing import Budget
@@ -125,6 +127,7 @@ def forecast(given: ForecastInput) -> Forecast:
     Raises:
         IncompleteError: There are more records in a second than can be true.
     """
+    _check(given)
     results = list(_windows(given))
     rows = [sum(density.rows(density.stretch.span)) for density in given.densities]
     return Forecast(
@@ -133,6 +136,15 @@ def forecast(given: ForecastInput) -> Forecast:
         requests=sum(result.requests for result in results),
         is_counted=all(span == sample for (span, sample), *_ in given.densities),
     )
+
+
+def _check(given: ForecastInput) -> None:
+    for density in given.densities:
+        sample = density.stretch.sample
+        count = max(density.totals, default=0)
+        if count > given.limits.max_rows_per_second * sample.width.total_seconds():
+            msg = f"{sample}: {count} records are counted, which can't be true"
+            raise IncompleteError(msg)
 
 
 def _windows(given: ForecastInput) -> Iterator[WindowResult]:
@@ -155,11 +167,19 @@ def _windows(given: ForecastInput) -> Iterator[WindowResult]:
 
 
 def _reading(given: ForecastInput, window: Window) -> Reading:
-    def lists(part: Window) -> list[_CountedList]:
-        parts = zip(*(each.rows(part) for each in given.densities), strict=True)
-        return [_CountedList(given, round(sum(rows))) for rows in parts]
+    first = given.densities[0].stretch.span.start
 
-    return read_window(lists, window, {}, given.limits)
+    def counts(end: datetime) -> list[int]:
+        before = Window(first, end)
+        parts = zip(*(each.rows(before) for each in given.densities), strict=True)
+        return [round(sum(rows)) for rows in parts]
+
+    def lists(part: Window) -> list[_CountedList]:
+        # The halves of a window have as many records as all of it.
+        both = zip(counts(part.start), counts(part.end), strict=True)
+        return [_CountedList(given, end - start) for start, end in both]
+
+    return read_window(lists, window, {}, Capacity(given.limits))
 
 
 def _drive(reading: Reading) -> WindowResult:
@@ -186,6 +206,10 @@ class _CountedList:
     total: int
     first: int = 0
 
+    @property
+    def page_size(self) -> int:
+        return self.given.page_size
+
     def fetch(self, position: int) -> Fetch:
         send = partial(self._page, position)
         return Fetch(send, self.given.budget, "a forecast")
@@ -197,7 +221,7 @@ class _CountedList:
         return range(first.received, self.total, self.given.page_size)
 
     def _page(self, position: int) -> Page:
-        received = min(self.given.page_size, self.total - position)
+        received = min(self.given.page_size, max(self.total - position, 0))
         following = position + received
         return Page([], received, self.total, following < self.total, following)
 

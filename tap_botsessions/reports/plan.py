@@ -12,7 +12,7 @@ from tap_botsessions.engine.errors import BotError, Failure
 from tap_botsessions.engine.jobs import Job
 from tap_botsessions.engine.pages import CountResult
 from tap_botsessions.engine.scheduler import Scheduler
-from tap_botsessions.engine.stream import ListStream
+from tap_botsessions.engine.stream import ListStream, SyncRanges
 from tap_botsessions.reports.forecast import (
     Density,
     Forecast,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.stream import VendorStream
     from tap_botsessions.engine.windows import Window
 
-Ranges = dict[str, "Sequence[Window] | BotError"]
-"""The ranges that would be read of each bot, or why a bot can't be read."""
+Ranges = dict[str, SyncRanges | BotError]
+"""What would be read of each bot by time, or why a bot can't be read."""
 
 SAMPLES = 6
 """So many windows of a bot are counted; if it has no more, that is all of them."""
@@ -52,6 +52,7 @@ class BotPlan:
         stream: The stream.
         bot: The bot's id.
         ranges: The ranges that would be read.
+        gaps: What did not add up in an earlier run and would be read again.
         ids: How many records would be asked for by their ids.
         batches: In how many requests.
         samples: The stretches of its range, by which it is counted.
@@ -62,6 +63,7 @@ class BotPlan:
     stream: VendorStream
     bot: str
     ranges: Sequence[Window] = ()
+    gaps: Sequence[Window] = ()
     ids: int = 0
     batches: int = 0
     samples: Sequence[Stretch] = ()
@@ -83,7 +85,7 @@ class BotPlan:
     def requests(self) -> int:
         """The requests that it takes, as far as is known."""
         counted = self.forecast.requests if self.forecast else 0
-        return counted + self.batches
+        return counted + self.batches + len(self.gaps)
 
 
 class Share(NamedTuple):
@@ -226,10 +228,13 @@ def _bots(stream: VendorStream, ranges: Ranges) -> Iterable[BotPlan]:
     What bots that are read together take is that of the first of them.
     """
     bots = {bot: _begun(stream, bot, those) for bot, those in ranges.items()}
-    usable = {bot: plan.ranges for bot, plan in bots.items() if not plan.error}
+    usable = {
+        bot: those for bot, those in ranges.items() if isinstance(those, SyncRanges)
+    }
     for first, *others in stream.group_bots(usable):
+        bots[first].gaps = usable[first].gaps
         if stream.revisits:
-            ids = stream.revisits.ids([first, *others], usable[first])
+            ids = stream.revisits.ids([first, *others], usable[first].ranges)
             bots[first].ids = len(ids)
             bots[first].batches = len(stream.revisits.batches(ids))
         for bot in others:
@@ -237,15 +242,13 @@ def _bots(stream: VendorStream, ranges: Ranges) -> Iterable[BotPlan]:
     return bots.values()
 
 
-def _begun(
-    stream: VendorStream, bot: str, ranges: Sequence[Window] | BotError
-) -> BotPlan:
+def _begun(stream: VendorStream, bot: str, found: SyncRanges | BotError) -> BotPlan:
     """What is known of a bot without asking."""
-    if isinstance(ranges, BotError):
-        return BotPlan(stream, bot, error=ranges)
-    begun = BotPlan(stream, bot, ranges)
+    if isinstance(found, BotError):
+        return BotPlan(stream, bot, error=found)
+    begun = BotPlan(stream, bot, found.ranges)
     if not begun.is_uncounted:
-        days = len(ranges)
+        days = len(found.ranges)
         begun.forecast = Forecast(windows=days, rows=days, requests=days)
     return begun
 

@@ -90,6 +90,7 @@ def _bot_data(plan: Plan, bot: BotPlan) -> dict[str, Any]:
         "rows": forecast.rows if forecast else None,
         "is_counted": forecast.is_counted if forecast else None,
         "by_id": bot.ids,
+        "gaps": [str(gap) for gap in bot.gaps],
         "requests": bot.requests if forecast else None,
         "seconds": round(plan.seconds_of([bot])) if forecast else None,
         "problem": str(bot.error) if bot.error else None,
@@ -110,6 +111,9 @@ def _table(plan: Plan) -> Table:
                 if bot.ids:
                     by_id = f"    and {_many(bot.ids, 'session')} by id"
                     table.add_row(Text(by_id, "dim"))
+                if bot.gaps:
+                    again = f"    and {_many(len(bot.gaps), 'gap')} again"
+                    table.add_row(Text(again, "dim"))
     _add_head(table, "in all")
     for name, bots in streams.items():
         noun = bots[0].stream.bot_noun

@@ -62,6 +62,11 @@ class BotProgress:
             return 0.0
         return (self.until - self.sync_range.start).total_seconds()
 
+    def reach(self, end: datetime) -> None:
+        """Note up to where it has been read; a gap lies before its range."""
+        if self.sync_range is not None and end >= self.sync_range.start:
+            self.until = end
+
     @property
     def share(self) -> float:
         """The part that has been read, from 0 to 1."""
@@ -137,7 +142,7 @@ class StreamProgress:
         progress.rows += rows
         if result.window is not None:
             progress.windows += 1
-            progress.until = result.window.end
+            progress.reach(result.window.end)
         progress.is_over = progress.done == progress.width
 
     def fail(self, bots: Iterable[str]) -> None:

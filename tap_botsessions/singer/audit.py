@@ -75,6 +75,7 @@ class SyncWindows(Stream):
             "rows_received": result.received,
             "rows_distinct": len(result.rows),
             "rows_emitted": emitted,
+            "gap": result.gap,
             "times_read": result.attempts,
             "requests": result.requests,
             "seconds": round(result.seconds, 3),

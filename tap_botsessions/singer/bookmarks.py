@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_botsessions.engine.errors import BookmarkError
+from tap_botsessions.engine.gaps import GAPS, GapError, Gaps
 from tap_botsessions.engine.windows import to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from singer_sdk import Stream
 
+    from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.stream import VendorStream
     from tap_botsessions.engine.windows import Window
 
@@ -35,6 +37,7 @@ class Bookmarks:
         """
         self._stream = stream
         self._source = source
+        self._gaps: dict[str, Gaps] = {}
 
     @property
     def are_kept(self) -> bool:
@@ -75,25 +78,62 @@ class Bookmarks:
         return bookmark
 
     def restore(self, bot: str) -> datetime | None:
-        """The bookmark of a bot; what is read again by id is learnt from its state.
+        """The bookmark of a bot; what is to be read again is learnt from its state.
 
         Raises:
             BookmarkError: The state is not as the tap wrote it.
         """
         bookmark = self.get(bot)
+        state = self.state_of(bot) if self.are_kept else {}
+        self._gaps[bot] = Gaps(state, self._source.options.limits.max_gaps)
         if self._source.revisits:
             self._source.revisits.restore(bot, self.state_of(bot), bookmark)
         return bookmark
 
+    def gaps_to_read(self, bot: str, ranges: Iterable[Window]) -> list[Window]:
+        """What did not add up in an earlier run and is in none of these ranges.
+
+        Args:
+            bot: A bot that was restored.
+            ranges: What is read of it anyway.
+        """
+        gaps = self._gaps[bot].outside(ranges)
+        scope = self._source.options.scope
+        parts = [part for gap in gaps if (part := gap.overlap(scope))]
+        return [each for part in parts for each in self._source.ranges(part)]
+
+    def gap_errors(self) -> Iterator[tuple[str, GapError]]:
+        """What still does not add up, of each bot; a warning of what is accepted."""
+        options = self._source.options
+        for bot, gaps in self._gaps.items():
+            failing = []
+            for gap in gaps.all:
+                if not gap.window.overlap(options.scope):
+                    continue
+                if options.accepts_gap_of(gap.since):
+                    self._stream.logger.warning(
+                        "%s: accepted: %s", self._source.label(bot), gap
+                    )
+                else:
+                    failing.append(gap)
+            if failing:
+                yield bot, GapError(failing)
+
+    def note(self, bot: str, result: WindowResult) -> None:
+        """Note whether a window of a bot adds up."""
+        if result.window is not None:
+            now = self._source.options.run_start
+            self._gaps[bot].note(result.window, result.gap, now)
+
     def move(self, bot: str, end: datetime | None) -> None:
-        """Move a bot's bookmark on, never back.
+        """Move a bot's bookmark on, never back, and keep its gaps.
 
         Args:
             bot: The bot.
             end: The instant up to which it has been read; none if what was read was
                 not asked for by its time.
         """
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {GAPS: self._gaps[bot].to_state()}
         bookmark = self.get(bot)
         if end is not None and (bookmark is None or end > bookmark):
             changes["replication_key"] = self._source.replication_key

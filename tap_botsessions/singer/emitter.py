@@ -7,9 +7,11 @@ replaced elsewhere, in `SingerStream`.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import MsgspecError
 from singer_sdk.exceptions import (
     AbortedSyncFailedException,
     AbortedSyncPausedException,
@@ -26,6 +28,25 @@ if TYPE_CHECKING:
 
     from singer_sdk import Stream, Tap
     from singer_sdk.helpers.types import Record
+
+    from tap_botsessions.engine.errors import BotError
+
+
+_UNWRITABLE = (MsgspecError, OverflowError, RecursionError, TypeError, UnicodeError)
+"""What a record fails with that can't be made into JSON."""
+
+
+@dataclass
+class Chunk:
+    """Records of a bot that leave together.
+
+    Attributes:
+        records: The records.
+        error: Why they can't be written, if so.
+    """
+
+    records: Sequence[Record]
+    error: BotError | None = None
 
 
 class Emitter:
@@ -68,9 +89,11 @@ class Emitter:
             list(self._stream._sync_records())
 
     def all_of(
-        self, reading: Iterator[Sequence[Record]], *, write_messages: bool
+        self, reading: Iterator[Chunk], *, write_messages: bool
     ) -> Generator[Record, None, None]:
         """Write all that is read, before more is asked for, and keep the SDK's metrics.
+
+        What can't be written is for the reader to act on.
 
         Args:
             reading: Records, some at a time.
@@ -78,26 +101,25 @@ class Emitter:
 
         Yields:
             The records, if they are not written.
-
-        Raises:
-            MapError: A map fails on a record.
-            RecordError: A record can't be written.
         """
         write = self._plain_writer() or self.records
         with (
             self._stream.get_record_counter() as counter,
             self._stream.get_sync_timer(),
         ):
-            try:
-                for records in self._up_to_limit(reading):
-                    counter.increment(len(records))
+            for chunk in self._up_to_limit(reading):
+                try:
                     if write_messages:
-                        write(records)
+                        write(chunk.records)
                     else:
-                        yield from self._mapped(records)
-            except RecursionError:
-                msg = "a record is nested too deeply to be written"
-                raise RecordError(msg) from None
+                        yield from self._mapped(chunk.records)
+                except MapError as error:
+                    chunk.error = error
+                except _UNWRITABLE as error:
+                    kind = type(error).__name__
+                    chunk.error = RecordError(f"a record can't be written ({kind})")
+                else:
+                    counter.increment(len(chunk.records))
 
     def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:
         """A quicker way to write records, if they are to be written as they are.
@@ -117,18 +139,17 @@ class Emitter:
             return None
         return partial(writer.write_records, stream_map.stream_alias)
 
-    def _up_to_limit(
-        self, reading: Iterator[Sequence[Record]]
-    ) -> Iterator[Sequence[Record]]:
+    def _up_to_limit(self, reading: Iterator[Chunk]) -> Iterator[Chunk]:
         """Abort the sync at the limit that a test run sets."""
         limit = self._stream.ABORT_AT_RECORD_COUNT
         left = limit
-        for records in reading:
+        for chunk in reading:
             if left is None:
-                yield records
+                yield chunk
                 continue
-            yield records[:left]
-            left -= len(records[:left])
+            chunk.records = chunk.records[:left]
+            yield chunk
+            left -= len(chunk.records)
             if left == 0:
                 self._stream._check_max_record_limit(current_record_index=limit or 0)
 
@@ -149,8 +170,8 @@ def _mapping() -> Iterator[None]:
     """Report a stream map that fails, and nothing of the record that it fails on."""
     try:
         yield
-    except OSError:
-        raise  # the target is gone
+    except (OSError, RecursionError, MsgspecError):
+        raise  # the target is gone, or it is the record
     except Exception as error:  # an expression can fail in any way
         kind = type(error.__cause__ or error).__name__
         where = f", {error}" if isinstance(error, MapExpressionError) else ""

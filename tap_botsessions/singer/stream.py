@@ -10,15 +10,16 @@ from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
-from tap_botsessions.engine.errors import BotError, Failure, MapError, RecordError
+from tap_botsessions.engine.errors import BotError, Failure, RecordError
 from tap_botsessions.engine.jobs import Job, TimeRanges
 from tap_botsessions.engine.pages import NOBODY
 from tap_botsessions.engine.scheduler import Scheduler
+from tap_botsessions.engine.stream import SyncRanges
 from tap_botsessions.engine.transport import discreet_urllib3
 from tap_botsessions.reports.progress import StreamProgress
 from tap_botsessions.reports.summaries import Summaries
 from tap_botsessions.singer.bookmarks import Bookmarks
-from tap_botsessions.singer.emitter import Emitter
+from tap_botsessions.singer.emitter import Chunk, Emitter
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.jobs import Outcome
     from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.stream import VendorStream
-    from tap_botsessions.engine.windows import Window
     from tap_botsessions.singer.run import Run
 
 
@@ -81,8 +81,8 @@ class SingerStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for records in self.read(context):
-            yield from records
+        for chunk in self.read(context):
+            yield from chunk.records
 
     @override
     def _sync_records(
@@ -105,12 +105,13 @@ class SingerStream(Stream):
             self.progress.reading(),
             self.summaries.logging(),
         ):
-            try:
-                yield from self.emit.all_of(reading, write_messages=write_messages)
-            except (MapError, RecordError) as error:
-                self._mark_failed(self.name, error, self.source.bots)
+            yield from self.emit.all_of(reading, write_messages=write_messages)
+            self._run.failures.extend(
+                Failure(self.source.vendor, self.name, self.source.label(bot), error)
+                for bot, error in self._bookmarks.gap_errors()
+            )
 
-    def read(self, context: Context | None) -> Generator[Sequence[Record], None, None]:
+    def read(self, context: Context | None) -> Generator[Chunk, None, None]:
         """Read all bots, or one, and checkpoint after each window.
 
         Args:
@@ -136,20 +137,21 @@ class SingerStream(Stream):
                 source.label(*silent),
             )
 
-    def ranges(self, bots: Iterable[str]) -> dict[str, Sequence[Window] | BotError]:
-        """The ranges of bots that this run reads, or why a bot can't be read."""
-        found: dict[str, Sequence[Window] | BotError] = {}
+    def ranges(self, bots: Iterable[str]) -> dict[str, SyncRanges | BotError]:
+        """What this run reads of bots by time, or why a bot can't be read."""
+        found: dict[str, SyncRanges | BotError] = {}
         for bot in bots:
             try:
                 sync_range = self.source.sync_range(bot, self._bookmarks.restore(bot))
-                found[bot] = list(self.source.ranges(sync_range))
+                ranges = list(self.source.ranges(sync_range))
             except BotError as error:
                 found[bot] = error
+            else:
+                gaps = self._bookmarks.gaps_to_read(bot, ranges)
+                found[bot] = SyncRanges(gaps, ranges)
         return found
 
-    def _emitted(
-        self, outcome: Outcome, scheduler: Scheduler
-    ) -> Iterator[Sequence[Record]]:
+    def _emitted(self, outcome: Outcome, scheduler: Scheduler) -> Iterator[Chunk]:
         """Have a window's records emitted, and checkpoint."""
         bot, result = outcome.bot, outcome.result
         if isinstance(result, BotError):
@@ -162,12 +164,18 @@ class SingerStream(Stream):
         for start in range(0, len(records), size):
             if start:
                 scheduler.poll()
-            yield records[start : start + size]
+            chunk = Chunk(records[start : start + size])
+            yield chunk
+            if chunk.error is not None:
+                scheduler.drop(outcome.job, bot)
+                self._fail(bot, chunk.error)
+                return
         if (error := result.errors.get(NOBODY)) and error not in self._of_nobody:
             self._of_nobody.add(error)
             where = result.window or self._by_id_label
             self._mark_failed(self.name, RecordError(f"{where}: {error}"), [])
         complete = self.source.complete(result)
+        self._note_gap(bot, complete)
         self._run.audit.record(self.name, bot, complete, len(records))
         self._checkpoint(bot, complete)
         self._log(bot, result, len(records))
@@ -190,13 +198,15 @@ class SingerStream(Stream):
         )
 
     def _jobs(self, bots: Iterable[str]) -> list[Job]:
-        ranges: dict[str, Sequence[Window]] = {}
+        ranges: dict[str, SyncRanges] = {}
         for bot, found in self.ranges(bots).items():
             if isinstance(found, BotError):
                 self._fail(bot, found)
             else:
                 ranges[bot] = found
-        self._bookmarks.warn_of_skipped(ranges)
+        self._bookmarks.warn_of_skipped(
+            {bot: found.ranges for bot, found in ranges.items()}
+        )
         jobs = [
             self._job(group, ranges[group[0]])
             for group in self.source.group_bots(ranges)
@@ -207,14 +217,19 @@ class SingerStream(Stream):
         self._announce(jobs)
         return jobs
 
-    def _job(self, bots: Sequence[str], ranges: Sequence[Window]) -> Job:
+    def _job(self, bots: Sequence[str], found: SyncRanges) -> Job:
         """What is to be read in this run of bots that are read together."""
         source = self.source
-        ids = source.revisits.ids(bots, ranges) if source.revisits else {}
+        ids = source.revisits.ids(bots, found.ranges) if source.revisits else {}
         by_id = source.revisits.read(bots, ids) if source.revisits and ids else None
         return Job(
             bots,
-            TimeRanges(ranges, partial(source.read, bots), source.max_window),
+            TimeRanges(
+                found.ranges,
+                partial(source.read, bots),
+                source.max_window,
+                found.gaps,
+            ),
             first=by_id,
             settles_first=source.settles_first,
             on_request=partial(self.progress.requested, bots[0]),
@@ -233,6 +248,17 @@ class SingerStream(Stream):
             alike.setdefault(str(job.sync_range or otherwise), []).extend(job.bots)
         for sync_range, bots in alike.items():
             self.logger.info("%s: reading %s", self.source.label(*bots), sync_range)
+
+    def _note_gap(self, bot: str, result: WindowResult) -> None:
+        self._bookmarks.note(bot, result)
+        if result.gap is not None:
+            self.logger.warning(
+                "%s: a gap, %s: %s; what came is emitted, and the next run reads it "
+                "again",
+                self.source.label(bot),
+                result.window,
+                result.gap,
+            )
 
     def _fail(self, bot: str, error: BotError) -> None:
         """Read no more of a bot; its bookmark stays, and the others go on."""
@@ -266,7 +292,7 @@ class SingerStream(Stream):
 
 @contextmanager
 def _closing(
-    reading: Generator[Sequence[Record], None, None],
+    reading: Generator[Chunk, None, None],
 ) -> Iterator[None]:
     """End a reading with the block, in the thread that it runs in.
 

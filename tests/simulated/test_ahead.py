@@ -30,6 +30,7 @@ from simulator.faults import (
     status,
     wrong_total,
 )
+from tap_botsessions.engine.capacity import Capacity
 from tap_botsessions.engine.errors import (
     BotError,
     IncompleteError,
@@ -60,6 +61,9 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 PATIENCE = 10.0
 """Seconds after which reading ahead counts as stuck."""
+
+UNCAPPED = 997
+"""A page size of which no count is a multiple: none looks like a limit."""
 
 REFUSED = "answered something else"
 
@@ -116,13 +120,14 @@ class Vendor:
     ) -> Job:
         """The job of a bot."""
         budget = budget or Budget("tests", 100_000)
+        capacity = Capacity(Limits(max_window_rows=self.most))
 
         def begin(window: Window, seen: Seen) -> Reading:
             return read_window(
                 lambda part: [Listing(self, bot, part, budget)],
                 window,
                 seen,
-                Limits(max_window_rows=self.most),
+                capacity,
             )
 
         return Job([bot], TimeRanges(spans, begin, widest))
@@ -159,6 +164,7 @@ class Listing:
     window: Window
     budget: Budget
     first: int = 0
+    page_size: int = UNCAPPED
 
     def fetch(self, position: int) -> Fetch:
         send = partial(self.vendor.send, self.bot, self.window, position)

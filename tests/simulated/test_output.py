@@ -221,31 +221,55 @@ def test_a_wrong_map_of_a_stream_that_is_selected_is_refused(
         ("colour + 1", "NameNotDefined, Failed to evaluate simpleeval expressions col"),
     ],
 )
-def test_a_stream_map_that_fails_on_a_record_fails_its_stream(
+def test_a_stream_map_that_fails_on_records_fails_their_bots(
     served: Simulator, expression: str, said: str
 ) -> None:
     synced = sync(served, stream_maps={"kore_sessions": {"x": expression}})
-    [failure] = synced.failures
-    assert failure.label == "kore_sessions"
+    assert {failure.label for failure in synced.failures} == {
+        f"kore_sessions, bot {bot}" for bot in served.world.bots
+    }
     said = f"stream_maps: an expression fails on a record ({said}"
-    assert str(failure.error).startswith(said)
     users = [record["user_id"] for record in truth(served, "kore_sessions").values()]
-    assert not any(user in str(failure.error) for user in users)
+    for failure in synced.failures:
+        assert str(failure.error).startswith(said)
+        assert not any(user in str(failure.error) for user in users)
     read = {stream: mark is not None for (stream, _), mark in synced.bookmarks.items()}
     assert read["avaamo_sessions"]
     assert not read["kore_sessions"]
 
 
-def test_a_record_that_is_nested_too_deeply_to_be_written_fails_its_stream(
+@pytest.mark.parametrize("api", ["bot", "account"])
+def test_a_stream_map_that_fails_on_one_bots_records_fails_no_other(
+    served: Simulator, api: str
+) -> None:
+    first, *others = served.world.bots
+    expression = f"1 / int(bot_id != '{first}')"
+    synced = sync(
+        served,
+        streams=("kore_sessions",),
+        stream_maps={"kore_sessions": {"x": expression}},
+        kore_api=api,
+    )
+    [failure] = synced.failures
+    assert failure.label == f"kore_sessions, bot {first}"
+    assert "ZeroDivisionError" in str(failure.error)
+    expected = {key for key in truth(served, "kore_sessions") if key[0] in set(others)}
+    assert synced.records["kore_sessions"].keys() == expected
+    assert synced.bookmarks["kore_sessions", first] is None
+    assert all(synced.bookmarks["kore_sessions", bot] for bot in others)
+
+
+def test_a_record_that_is_nested_too_deeply_to_be_written_fails_its_bot(
     served: Simulator,
 ) -> None:
     tap = TapBotsessions(
         config=config_for(served), message_writer=Overwhelmed(1 << 16, BytesIO())
     )
     tap.sync_all()
-    assert {failure.label for failure in tap.run.failures} == set(STREAMS)
+    streams = {failure.label.partition(",")[0] for failure in tap.run.failures}
+    assert streams == set(STREAMS)
     assert {str(failure.error) for failure in tap.run.failures} == {
-        "a record is nested too deeply to be written"
+        "a record can't be written (RecursionError)"
     }
 
 

@@ -75,6 +75,7 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
         {"exclusiveMinimum": 0, "maximum": 3600},
     ),
     "max_retries": (INTEGER, 8, {"minimum": 0}),
+    "accept_gaps_after_days": (NUMBER, None, {"minimum": 0}),
     "user_agent": (STRING, None, {}),
     "ca_bundle": (STRING, None, {}),
     "avaamo_base_url": (STRING, None, {}),

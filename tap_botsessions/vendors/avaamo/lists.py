@@ -16,7 +16,6 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tap_botsessions.engine.pages import Fetch, Page
-from tap_botsessions.engine.reader import check_in_window
 from tap_botsessions.engine.records import (
     Columns,
     Row,
@@ -27,6 +26,7 @@ from tap_botsessions.engine.records import (
 )
 from tap_botsessions.engine.stream import ListStream, VendorStream
 from tap_botsessions.engine.transport import Request
+from tap_botsessions.engine.verification import check_in_window
 from tap_botsessions.engine.windows import (
     Window,
     parse_instant,
@@ -188,6 +188,10 @@ class _Entries:
         parse = partial(self._page, position)
         nothing = {"entries": None}
         return self.stream.fetch(self.agent, params, parse, nothing)
+
+    @property
+    def page_size(self) -> int:
+        return self.stream.page_size
 
     def remaining(self, first: Page) -> range:
         pages = math.ceil(first.total / first.received) if first.received else 0

@@ -16,7 +16,6 @@ from typing_extensions import override
 
 from tap_botsessions.engine.errors import RecordError
 from tap_botsessions.engine.pages import NOBODY, Fetch, Page
-from tap_botsessions.engine.reader import check_in_window
 from tap_botsessions.engine.records import (
     Columns,
     Row,
@@ -24,8 +23,9 @@ from tap_botsessions.engine.records import (
     require,
     shape_all,
 )
-from tap_botsessions.engine.stream import ListStream
+from tap_botsessions.engine.stream import ListStream, SyncRanges
 from tap_botsessions.engine.transport import Request
+from tap_botsessions.engine.verification import check_in_window
 from tap_botsessions.engine.windows import parse_instant, shifted, to_rfc3339
 
 if TYPE_CHECKING:
@@ -81,12 +81,13 @@ class KoreListStream(ListStream):
         return bool(self.config["kore_api"] == "account")
 
     @override
-    def group_bots(self, ranges: Mapping[str, Sequence[Window]]) -> list[list[str]]:
+    def group_bots(self, ranges: Mapping[str, SyncRanges]) -> list[list[str]]:
         if not self.is_shared:
             return super().group_bots(ranges)
         groups: dict[object, list[str]] = {}
         for bot, those in ranges.items():
-            groups.setdefault((self.account.tokens[bot], *those), []).append(bot)
+            alike = self.account.tokens[bot], *those.gaps, None, *those.ranges
+            groups.setdefault(alike, []).append(bot)
         return list(groups.values())
 
     @override
@@ -170,6 +171,11 @@ class KoreList:
     params: Mapping[str, str] = field(default_factory=dict)
     refine: Callable[[list[Row]], list[Row]] | None = None
     first: int = 0
+
+    @property
+    def page_size(self) -> int:
+        """How many records are asked for in one request."""
+        return self.stream.page_size
 
     def fetch(self, position: int) -> Fetch:
         """The request for the page at a position."""

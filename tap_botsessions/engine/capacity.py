@@ -1,0 +1,109 @@
+"""How much a vendor can be asked for at once, as a run learns it of a bot.
+
+No page names a limit but Avaamo's, which says what to do about a 504: to ask for a
+shorter range (page Getting started). So a limit is learnt where it is met, and tried
+again after a while: what looks like one may have been a passing trouble.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tap_botsessions.engine.options import Limits
+    from tap_botsessions.engine.windows import Window
+
+_PATIENCE = 8
+"""Windows of the width that was learnt before a wider one is tried again."""
+
+_MAX_DISPUTED = 3
+"""So many gaps of a bot are narrowed down while no count of its has been right."""
+
+_MAX_NARROWED = 50
+"""So many gaps of a bot are narrowed down in one run."""
+
+
+class Capacity:
+    """What can be asked of a bot at once.
+
+    Attributes:
+        limits: The bounds that hold for every bot.
+        max_rows: Records that a list may count, or its window is narrowed.
+        max_width: How wide a window may be; none as long as no limit was met.
+        answered: Windows that were read whole.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """Begin without any limit but those of every bot."""
+        self.limits = limits
+        self.max_rows = limits.max_window_rows
+        self.max_width: timedelta | None = None
+        self.answered = 0
+        self._agreed = 0
+        self._gaps = 0
+        self._patience = _PATIENCE
+        self._windows_left = 0
+
+    @property
+    def narrows_gaps(self) -> bool:
+        """Whether it is worth the requests to find out where records don't add up.
+
+        Not where a vendor counts otherwise than it serves: it would be done for each
+        second of the range.
+        """
+        return self._gaps < (_MAX_NARROWED if self._agreed else _MAX_DISPUTED)
+
+    def note_whole(
+        self, width: timedelta, rows: int, refused: timedelta | None
+    ) -> None:
+        """Note that a window was read whole.
+
+        Args:
+            width: How wide it is.
+            rows: How many records it holds.
+            refused: How wide the last one was that was tried before and not answered.
+        """
+        self.answered += 1
+        self._agreed += rows > 0
+        if refused is not None:
+            self._note_refused(refused)
+        elif self.max_width is not None and 2 * width >= self.max_width:
+            self._windows_left -= 1
+            if self._windows_left <= 0:
+                self.max_width *= 2
+                self._windows_left = self._patience
+
+    def _note_refused(self, width: timedelta) -> None:
+        if self.max_width is not None:
+            self._patience *= 2
+        self.max_width = min(width, self.max_width or width) / 2
+        self._windows_left = self._patience
+
+    def note_served(self, rows: int) -> None:
+        """Note that no more than so many records of a list can be had."""
+        self.max_rows = max(min(self.max_rows, rows), 1)
+
+    def note_gap(self) -> None:
+        """Note that a window did not add up."""
+        self._gaps += 1
+
+
+def next_width(
+    read: Window, rows: int, requested: Window, max_width: timedelta, limits: Limits
+) -> timedelta:
+    """How wide the next window of a bot should be, from how dense the last one was.
+
+    Args:
+        read: What was read.
+        rows: How many rows that held.
+        requested: What was to be read.
+        max_width: The limit.
+        limits: How many rows a window may hold.
+    """
+    if read.end < requested.end:
+        return read.width
+    growth = min(0.95 * limits.max_window_rows / max(rows, 1), 2)
+    seconds = max(math.floor(requested.width.total_seconds() * growth), 1)
+    return min(timedelta(seconds=seconds), max_width)

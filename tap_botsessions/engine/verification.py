@@ -1,0 +1,123 @@
+"""Whether the pages of a list can be trusted to be the whole of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tap_botsessions.engine.errors import FilterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tap_botsessions.engine.pages import Page
+    from tap_botsessions.engine.records import Row
+    from tap_botsessions.engine.windows import Window
+
+_ROUNDING = timedelta(seconds=2)
+"""How far a record may lie outside of the range that was asked for."""
+
+_CAPS = 500
+"""Limits that servers set to a list are multiples of this, or a few pages."""
+
+_FEW_PAGES = 10
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The pages of a list, read from the first to the last.
+
+    Attributes:
+        pages: The pages.
+    """
+
+    pages: Sequence[Page]
+
+    @property
+    def total(self) -> int:
+        """The records that the vendor counted at first."""
+        return self.pages[0].total
+
+    @property
+    def received(self) -> int:
+        """The records that came."""
+        return sum(page.received for page in self.pages)
+
+    @property
+    def totals(self) -> set[int]:
+        """What the vendor counted, from page to page."""
+        return {page.total for page in self.pages}
+
+    @property
+    def keys(self) -> list[frozenset[tuple[str, ...]]]:
+        """The keys of each page's rows, of pages that have any."""
+        return [
+            frozenset(row.key for row in page.rows) for page in self.pages if page.rows
+        ]
+
+    @property
+    def repeated(self) -> int:
+        """How many rows came on a page after another one."""
+        keys = self.keys
+        return sum(map(len, keys)) - len(frozenset().union(*keys))
+
+    @property
+    def flaw(self) -> str:
+        """Why it can't be trusted, in words; nothing if it can."""
+        totals = sorted(self.totals)
+        if len(totals) > 1:
+            return f"the count moved between {totals[0]} and {totals[-1]}"
+        if self.received != self.total:
+            return f"{self.received} records came where {self.total} were counted"
+        return "a record came on two pages" if self.repeated else ""
+
+    def is_same(self, other: Walk | None) -> bool:
+        """Whether the vendor said the same in another walk: the list stands still."""
+        return (
+            other is not None
+            and self.totals == other.totals
+            and self.received == other.received
+            and self.keys == other.keys
+        )
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether it is whole, provided that the list stands still.
+
+        Then what came twice is listed twice, and counted twice or once. But where a
+        page came twice as a whole, the server may ignore which one was asked for.
+        """
+        keys = self.keys
+        distinct = self.received - self.repeated
+        return len(set(keys)) == len(keys) and (
+            self.totals in ({self.received}, {distinct})
+        )
+
+
+def is_likely_cap(count: int, page_size: int) -> bool:
+    """Whether a count is as round as the limit that a server may set to its lists."""
+    return count > 0 and (
+        count % _CAPS == 0
+        or (count % page_size == 0 and count <= _FEW_PAGES * page_size)
+    )
+
+
+def check_in_window(window: Window, rows: Iterable[Row]) -> None:
+    """Compare rows with the range that was asked for.
+
+    Avaamo removed parameters by which its lists were filtered once and may ignore them
+    (release notes, Atlas 8): an answer to another question must not pass for an answer
+    to this one.
+
+    Raises:
+        FilterError: A row lies outside.
+    """
+    start, end = window.start - _ROUNDING, window.end + _ROUNDING
+    for row in rows:
+        if not start <= row.time <= end:
+            msg = (
+                f"{window}: the server sent a record of another time, so it does not "
+                f"filter as documented; nothing of this window is emitted"
+            )
+            raise FilterError(msg)
