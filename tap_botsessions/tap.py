@@ -16,6 +16,11 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_botsessions.config.settings import SCHEMA, configured_vendors, secrets
+from tap_botsessions.config.unused import (
+    Partitions,
+    unused_in_catalog,
+    unused_in_state,
+)
 from tap_botsessions.engine.errors import BotError
 from tap_botsessions.engine.masking import mask_log
 from tap_botsessions.engine.options import Limits, Options
@@ -29,6 +34,7 @@ from tap_botsessions.singer.run import Run
 from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.singer.strict import StrictTap, read_catalog, read_state
 from tap_botsessions.singer.writer import PieceWriter, die_of, exit_broken_output
+from tap_botsessions.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,8 +136,33 @@ class TapBotsessions(StrictTap):
 
     def sync(self) -> None:
         """Sync all streams that are selected."""
+        self._warn_of_unused()
         with self.run.syncing(), self._displayed():
             self.sync_all()
+
+    def _warn_of_unused(self) -> None:
+        """Warn of what the catalog and the state hold and this run does not use."""
+        schemas = {name: stream.schema for name, stream in self.streams.items()}
+        every = {
+            source.name
+            for vendor in VENDORS
+            for source in vendor.streams(self.run.options)
+        }
+        read = {
+            stream.name: Partitions(
+                stream.source.bot_key, stream.source.bots, stream.source.replication_key
+            )
+            for stream in self.selected_streams
+        }
+        given = self.input_catalog
+        entries = given.to_dict()["streams"] if given else ()
+        for line in (
+            *unused_in_catalog(entries, schemas, every - schemas.keys()),
+            *unused_in_state(self.state, read, {*every, *schemas} - read.keys()),
+        ):
+            self.logger.warning("%s", line)
+        if not any(stream.selected for stream in self.streams.values()):
+            self.logger.warning("no stream is selected, so nothing is read")
 
     @contextmanager
     def _displayed(self) -> Iterator[None]:
@@ -193,6 +224,7 @@ class TapBotsessions(StrictTap):
         )
         from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
+        self._warn_of_unused()
         found = self.plan()
         sources = [stream.source for stream in self.selected_streams]
         show(PlanReport(found, [*summarize(found.failures, sources)]), form)
