@@ -268,10 +268,15 @@ class SingerStream(Stream):
         if self.ABORT_AT_RECORD_COUNT is not None:
             msg = f"{label}: {error}"
             raise BotError(msg) from error
-        self.logger.info("%s: failed; the others go on", label)
+        self.progress.fail(bots)
+        known = {str(failure.error) for failure in self._run.failures}
         failure = Failure(self.source.vendor, self.name, label, error)
         self._run.failures.append(failure)
-        self.progress.fail(bots)
+        if str(error) in known:
+            self.logger.info("%s failed for the same reason as one before", label)
+            return
+        others = "; the others go on" if self.progress.under_way else ""
+        self.logger.warning("%s failed: %s%s", label, error, others)
 
     def _checkpoint(self, bot: str, result: WindowResult) -> None:
         """Move a bot's bookmark on to the end of a window, and write the state."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.truth import Truth
 
 _JWT = re.compile(rb"eyJ[\w-]{8,}\.[\w-]{8,}")
-_FAILED = re.compile(r"(\w+), (?:agent|bot) (\S+): failed; the others go on")
+_FAILED = re.compile(r"(\w+), (?:agent|bot) (\S+) failed(?::| for the same reason)")
 
 _LONG = 10
 """A text of so many characters is not in a log by chance."""

@@ -53,6 +53,34 @@ def test_one_failing_bot_among_ten_stops_none_of_the_others(effect: Effect) -> N
     assert_complete_but(synced, world, failing)
 
 
+def test_a_failure_is_reported_when_it_happens_and_once_for_each_reason(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its reason, while the others are still being read."""
+    caplog.set_level("INFO")
+    simulator.faults.rules += [Rule(status(404), bot="201")]
+    sync(simulator, streams=("avaamo_sessions", "avaamo_messages"))
+    lines = [
+        (each.levelname, each.getMessage())
+        for each in caplog.records
+        if "201 failed" in each.getMessage()
+    ]
+    assert lines == [
+        (
+            "WARNING",
+            (
+                "avaamo_messages, agent 201 failed: answered 404; check the id in "
+                "avaamo_agent_ids (it is in the agent's URL), and avaamo_base_url; the "
+                "others go on"
+            ),
+        ),
+        (
+            "INFO",
+            "avaamo_sessions, agent 201 failed for the same reason as one before",
+        ),
+    ]
+
+
 def spoilt(**fields: object) -> Effect:
     """The effect of other values in the first record of each list."""
 

@@ -45,7 +45,7 @@ def test_a_bookmark_that_no_bot_uses_is_named(
     state["bookmarks"]["avaamo_usage"]["partitions"][0]["context"]["agent_id"] = "2O1"
     assert warnings_of(caplog, simulator, state=state) == [
         (
-            "state: avaamo_usage: the bookmarks of 2O1 are kept and not used, as none of "
-            "these bots is in the settings"
+            "state: avaamo_usage: the bookmarks of 2O1 are kept and not used, as none "
+            "of these bots is in the settings"
         )
     ]
