@@ -21,7 +21,7 @@ from tap_botsessions.config.unused import (
     unused_in_catalog,
     unused_in_state,
 )
-from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.errors import BotError, OutputError
 from tap_botsessions.engine.masking import mask_log
 from tap_botsessions.engine.options import Limits, Options
 from tap_botsessions.engine.stream import ListStream
@@ -128,7 +128,7 @@ class TapBotsessions(StrictTap):
             tap.print_plan(about_format)
         try:
             tap.sync()
-        except OSError as error:
+        except OutputError as error:
             exit_broken_output(error)
         for line in tap.summary():
             cls.logger.error("incomplete: %s", line)

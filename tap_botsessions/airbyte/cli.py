@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tap_botsessions.airbyte.messages import AirbyteLog, AirbyteWriter
 from tap_botsessions.airbyte.source import SettingsError, Source
 from tap_botsessions.config.inputs import load
+from tap_botsessions.engine.errors import OutputError
 from tap_botsessions.singer.writer import exit_broken_output
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def run() -> int:
         logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[log])
         return 0 if _told(arguments, writer) else 1
     except OSError as error:
+        exit_broken_output(OutputError(error))
+    except OutputError as error:
         exit_broken_output(error)
 
 
@@ -59,8 +62,6 @@ def _told(arguments: argparse.Namespace, writer: AirbyteWriter) -> bool:
         return _do(arguments, Source(writer))
     except SettingsError as error:
         writer.error(str(error), "config_error")
-    except OSError:
-        raise
     except Exception as error:  # noqa: BLE001 -- whatever it is
         message = "an error that was not foreseen; please report it"
         writer.error(message, "system_error", error=error)

@@ -105,8 +105,6 @@ class Source:
         unforeseen = None
         try:
             stream.sync()
-        except OSError:
-            raise  # nobody takes in what is written
         except Exception as error:  # noqa: BLE001 -- whatever it is
             unforeseen = error
         failures = [each for each in tap.run.failures if each.stream == name]

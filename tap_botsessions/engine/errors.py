@@ -38,6 +38,21 @@ class TransientError(Exception):
         self.is_slow = is_slow
 
 
+class OutputError(BaseException):
+    """What is read can't be written: nobody takes it, or there is no room for it.
+
+    Not an Exception: what catches those would report it as a bot's, or as unforeseen.
+
+    Attributes:
+        cause: What the system says.
+    """
+
+    def __init__(self, cause: OSError) -> None:
+        """Keep what the system says."""
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class BotError(Exception):
     """One bot or agent can't be read on; the others can.
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from tap_botsessions.engine.errors import (
     BotError,
+    OutputError,
     TransientError,
     UnavailableError,
 )
@@ -80,7 +81,7 @@ class Scheduler:
 
         But wait for none if what is read can't be written: the process is to end.
         """
-        is_for_nobody = kind is not None and issubclass(kind, OSError)
+        is_for_nobody = kind is not None and issubclass(kind, OutputError)
         self._executor.shutdown(wait=not is_for_nobody, cancel_futures=True)
 
     def __iter__(self) -> Iterator[Outcome]:

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tap_botsessions.engine.errors import OutputError
 from tap_botsessions.reports.footer import Footer, is_large
 from tap_botsessions.reports.progress import duration, percent
 
@@ -43,16 +44,22 @@ class Display:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Leave how far it came."""
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Leave how far it came, unless nobody has what was read."""
+        if kind is not None and issubclass(kind, OutputError):
+            self._close("")
+        else:
+            self.close()
 
     def close(self) -> None:
         """Leave how far it came, and the terminal as it was; it takes no second."""
+        self._close(self._rendered(self._footer.size))
+
+    def _close(self, text: str) -> None:
         if not self._is_closed.is_set():
             self._is_closed.set()
             self._thread.join(0.5)
-            self._footer.close(self._rendered(self._footer.size))
+            self._footer.close(text)
 
     def _run(self) -> None:
         while not self._is_closed.wait(_SECONDS_BETWEEN_FRAMES):

@@ -10,7 +10,7 @@ from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
-from tap_botsessions.engine.errors import BotError, Failure, RecordError
+from tap_botsessions.engine.errors import BotError, Failure, OutputError, RecordError
 from tap_botsessions.engine.jobs import Job, TimeRanges
 from tap_botsessions.engine.pages import NOBODY
 from tap_botsessions.engine.scheduler import Scheduler
@@ -306,7 +306,7 @@ def _closing(
     """
     try:
         yield
-    except OSError:
+    except OutputError:
         raise
     except BaseException:
         reading.close()

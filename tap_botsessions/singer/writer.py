@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +15,8 @@ import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.singerlib import RecordMessage
 from typing_extensions import override
+
+from tap_botsessions.engine.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,13 +70,20 @@ class PieceWriter(MsgSpecWriter):
             self.flush()
 
     def flush(self) -> None:
-        """Write what is pending."""
+        """Write what is pending.
+
+        Raises:
+            OutputError: It can't be written.
+        """
         pending, self._pending = self._pending, bytearray()
-        file = self._file or _standard_output()
-        # Under PYTHONUNBUFFERED a file has no buffer, and may take only a part.
-        while pending:
-            del pending[: file.write(pending) or 0]
-        file.flush()
+        try:
+            file = self._file or _standard_output()
+            # Under PYTHONUNBUFFERED a file has no buffer, and may take only a part.
+            while pending:
+                del pending[: file.write(pending) or 0]
+            file.flush()
+        except OSError as error:
+            raise OutputError(error) from error
 
 
 def _standard_output() -> IO[bytes]:
@@ -131,11 +141,14 @@ class Shutdown:
             die_of(signum)
 
 
-def exit_broken_output(error: OSError) -> NoReturn:
+def exit_broken_output(error: OutputError) -> NoReturn:
     """End this process with 1, and wait for no request: nobody takes in what comes."""
     logging.shutdown()
-    if not isinstance(error, BrokenPipeError):
-        sys.stderr.write(f"Error: what was read can't be written ({error})\n")
+    reason = f"what was read can't be written ({error})"
+    if isinstance(error.cause, BrokenPipeError):
+        reason = "standard output was closed (the target ended)"
+    with suppress(OSError):  # standard error may be gone as well
+        sys.stderr.write(f"Error: {reason}; run again with the last state\n")
         sys.stderr.flush()
     os._exit(1)
 
