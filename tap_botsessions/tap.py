@@ -129,6 +129,9 @@ class TapBotsessions(StrictTap):
         if about:
             cls.print_about(about_format)
             return
+        if check and plan:
+            msg = "--check and --plan can't be given together"
+            raise click.UsageError(msg)
         cls.print_version(print_fn=cls.logger.info)
         try:
             tap = cls(

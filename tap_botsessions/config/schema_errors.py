@@ -107,7 +107,8 @@ def _shown(error: ValidationError) -> str:
 def _as_a_list(error: ValidationError) -> str:
     """How to write a list that came as text with commas, as people do at first."""
     kinds: Any = error.validator_value
-    if "array" not in kinds or not _shown(error):
+    text = str(error.instance)
+    if "array" not in kinds or not _shown(error) or set(text) & set("[]{}"):
         return ""
-    items = [part.strip() for part in str(error.instance).split(",")]
+    items = [part.strip() for part in text.split(",")]
     return f"; write {json.dumps(items, ensure_ascii=False)}"
