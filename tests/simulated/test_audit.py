@@ -30,7 +30,9 @@ def audited(
     for entry in catalog.streams:
         entry.metadata.root.selected = entry.tap_stream_id in {*streams, "sync_windows"}
     synced = Synced()
-    Tap(config=config, state=state, catalog=catalog, message_writer=synced).sync_all()
+    tap = Tap(config=config, state=state, catalog=catalog, message_writer=synced)
+    tap.sync_all()
+    synced.failures = tap.run.failures
     return synced
 
 
