@@ -135,6 +135,6 @@ def check_in_window(window: Window, rows: Iterable[Row]) -> None:
         if not start <= row.time <= end:
             msg = (
                 f"{window}: the server sent a record of another time, so it does not "
-                f"filter as documented; nothing of this window is emitted"
+                f"filter as documented; nothing is emitted of this window or after it"
             )
             raise FilterError(msg)

@@ -41,7 +41,7 @@ class Run:
         self._tap = tap
         self.options = options
         self.failures: list[Failure] = []
-        self.audit = SyncWindows(tap)
+        self.audit = SyncWindows(tap, self.failures)
         self.checkpoints = Checkpoints(self._write_state, options.limits)
         self.shutdown = Shutdown(self._write_rest)
         self._is_syncing = False
