@@ -34,15 +34,19 @@ def main() -> None:
     # the signal waits for sigwait.
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    with Simulator(
+    simulator = Simulator(
         world,
         faults=Faults(limits=DOCUMENTED_LIMITS if arguments.limits else Limits()),
         host=arguments.host,
         port=arguments.port,
-    ) as simulator:
-        sys.stdout.write(json.dumps(summary(simulator)) + "\n")
-        sys.stdout.flush()
-        signal.sigwait(signals)
+    )
+    try:
+        with simulator:
+            sys.stdout.write(json.dumps(summary(simulator)) + "\n")
+            sys.stdout.flush()
+            signal.sigwait(signals)
+    except OSError as error:
+        sys.exit(str(error))
 
 
 def _parse() -> argparse.Namespace:

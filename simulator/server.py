@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 import time
 from concurrent.futures import Future
@@ -71,7 +72,13 @@ class Simulator:
         started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = Thread(target=self._run, args=[started], name="simulator")
         self._thread.start()
-        self._loop = started.result()
+        try:
+            self._loop = started.result()
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            host, port = self._address
+            msg = f"{host}:{port} can't be served: {reason}"
+            raise OSError(msg) from error
         return self
 
     def __exit__(

@@ -32,7 +32,12 @@ from tap_botsessions.reports.failures import summarize
 from tap_botsessions.reports.plan import Plan, plan
 from tap_botsessions.singer.run import Run
 from tap_botsessions.singer.stream import SingerStream
-from tap_botsessions.singer.strict import StrictTap, read_catalog, read_state
+from tap_botsessions.singer.strict import (
+    FileRefusedError,
+    StrictTap,
+    read_catalog,
+    read_state,
+)
 from tap_botsessions.singer.writer import PieceWriter, die_of, exit_broken_output
 from tap_botsessions.vendors import VENDORS
 
@@ -43,6 +48,16 @@ if TYPE_CHECKING:
 
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+
+_HELP = """Read chatbot sessions, messages and usage of Avaamo and Kore.ai.
+
+Records and states are written on standard output, for a Singer target to load."""
+_EPILOG = """\b
+Example:
+  tap-botsessions --config config.json --state state.json | target-jsonl
+\b
+How to set it up is in README.md, and more in the folder docs/ beside it."""
 
 
 class TapBotsessions(StrictTap):
@@ -114,13 +129,19 @@ class TapBotsessions(StrictTap):
         if about:
             cls.print_about(about_format)
             return
+        if check and plan:
+            msg = "--check and --plan can't be given together"
+            raise click.UsageError(msg)
         cls.print_version(print_fn=cls.logger.info)
-        tap = cls(
-            config=config.config,
-            state=read_state(state),
-            catalog=read_catalog(catalog),
-            parse_env_config=config.parse_env,
-        )
+        try:
+            tap = cls(
+                config=config.config,
+                state=read_state(state),
+                catalog=read_catalog(catalog),
+                parse_env_config=config.parse_env,
+            )
+        except FileRefusedError as error:
+            raise click.ClickException("\n".join(error.errors)) from error
         mask_log(secrets(tap.config))
         if check:
             tap.print_check(about_format)
@@ -261,6 +282,8 @@ class TapBotsessions(StrictTap):
     @override
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
+        command.help = _HELP
+        command.epilog = _EPILOG
         command.params.append(
             click.Option(
                 ["--check"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
     from tap_botsessions.engine.options import Json
+
+_LONGEST = 40
+"""Characters of a value that is shown."""
 
 _BOUNDS = {
     "exclusiveMinimum": "must be more than {}",
@@ -72,7 +76,7 @@ def _lines(error: ValidationError) -> Iterator[str]:
             hint = did_you_mean(name, known["properties"])
             yield f"{place(*error.path, name)}: there is no such key{hint}"
         return
-    where = place(*error.path)
+    where, given = place(*error.path), _shown(error)
     if error.validator in _BOUNDS:
         bound = _BOUNDS[error.validator].format(required)
         yield f"{where}: is {error.instance}, but {bound}"
@@ -81,9 +85,30 @@ def _lines(error: ValidationError) -> Iterator[str]:
     elif error.validator == "type":
         kinds = [required] if isinstance(required, str) else required
         wanted = " or ".join(kind for kind in kinds if kind != "null")
-        yield f"{where}: must be of type {wanted}"
+        yield f"{where}: must be of type {wanted}{given}{_as_a_list(error)}"
     elif error.validator == "enum":
         allowed = ", ".join(str(value) for value in required)
-        yield f"{where}: must be one of {allowed}"
+        yield f"{where}: must be one of {allowed}{given}"
     else:
         yield f"{where}: is not as the schema asks ({error.validator})"
+
+
+def _shown(error: ValidationError) -> str:
+    """The value that is wrong, unless it may be a secret or is long."""
+    value, schema = error.instance, error.schema
+    is_plain = isinstance(value, str | int | float | bool)
+    is_secret = isinstance(schema, dict) and schema.get("secret", False)
+    if len(error.path) != 1 or not is_plain or is_secret:
+        return ""
+    shown = json.dumps(value, ensure_ascii=False)
+    return f", not {shown}" if len(shown) <= _LONGEST else ""
+
+
+def _as_a_list(error: ValidationError) -> str:
+    """How to write a list that came as text with commas, as people do at first."""
+    kinds: Any = error.validator_value
+    text = str(error.instance)
+    if "array" not in kinds or not _shown(error) or set(text) & set("[]{}"):
+        return ""
+    items = [part.strip() for part in text.split(",")]
+    return f"; write {json.dumps(items, ensure_ascii=False)}"

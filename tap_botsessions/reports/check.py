@@ -16,6 +16,7 @@ from tap_botsessions.engine.jobs import Job
 from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.windows import Window
+from tap_botsessions.reports.waiting import SignOfLife
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,14 +151,17 @@ class Check:
             Job([question[1]], first=reading): question
             for question, reading in readings.items()
         }
+        budgets = {stream.budget(bot) for stream, bot in readings}
+        sign_of_life = SignOfLife(self.on_tick, budgets, len(jobs))
         with Scheduler(
             jobs,
             self.options.config["max_concurrent_requests"],
             _RETRIES,
             replace(self.options.limits, max_pause=_MAX_PAUSE),
-            self.on_tick,
+            sign_of_life,
         ) as scheduler:
             for job, _, result in scheduler:
+                sign_of_life.answered += 1
                 yield jobs[job], result
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.padding import Padding
+from rich.table import Column, Table
 from rich.text import Text
 
 from tap_botsessions.engine.windows import to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -65,7 +66,10 @@ class CheckReport:
         count, failed = len(self._bots), len(self._failed)
         if failed:
             return Text(f"{failed} of {count} can't be read.", "bold red")
-        return Text(f"All well: {count} of {count} can be read.", "bold green")
+        empty = sum(not bot.records for bot in self._bots)
+        words = f"All well: {count} of {count} can be read"
+        words += f"; of {empty} there was nothing new." if empty else "."
+        return Text(words, "bold green")
 
 
 def _bot_data(bot: BotCheck) -> dict[str, Any]:
@@ -80,19 +84,50 @@ def _bot_data(bot: BotCheck) -> dict[str, Any]:
 
 
 def _vendor_lines(vendor: VendorCheck) -> RenderableType:
-    clock = "unknown"
-    if vendor.skew is not None:
-        clock = f"{abs(vendor.skew):.0f} s apart"
-    left = vendor.budget_left or "unknown"
+    well = [bot for bot in vendor.bots if not bot.error]
     return Group(
         Text.assemble(
             (vendor.stream.vendor, "bold"), f" at {vendor.stream.transport.base_url}"
         ),
-        Text(f"clocks: {clock}; budget left: {left}", "dim"),
-        *(line for bot in vendor.bots for line in _bot_lines(vendor, bot)),
-        *(Text(f"! {remark}", "yellow") for remark in vendor.remarks),
+        *(Text(line, "dim") for line in _known(vendor)),
+        *([_table(vendor, well)] if well else []),
+        *(line for alike in _by_cause(vendor.bots) for line in _failed_lines(alike)),
+        *(_noted("!", remark, "yellow") for remark in vendor.remarks),
         "",
     )
+
+
+def _known(vendor: VendorCheck) -> Iterator[str]:
+    """What its answers said beside what was asked for, if anything."""
+    known = []
+    if vendor.skew is not None:
+        known.append(f"clocks: {abs(vendor.skew):.0f} s apart")
+    if vendor.budget_left is not None:
+        known.append(f"budget left: {vendor.budget_left}")
+    if known:
+        yield "; ".join(known)
+
+
+def _table(vendor: VendorCheck, bots: Iterable[BotCheck]) -> Table:
+    """The bots that can be read, and what they have."""
+    rows = vendor.stream.name.partition("_")[2]
+    table = Table.grid(
+        Column(no_wrap=True),
+        Column(overflow="fold"),
+        Column(justify="right"),
+        Column(no_wrap=True),
+        padding=(0, 1),
+    )
+    table.add_row(
+        "",
+        Text(vendor.stream.bot_noun, "dim"),
+        Text(f"{rows} in {_duration(vendor.window.width)}", "dim"),
+        Text("newest, UTC", "dim"),
+    )
+    for bot in bots:
+        newest = f"{bot.newest:%b %d %H:%M}" if bot.newest else ""
+        table.add_row(Text("✓", "green"), bot.bot, f"{bot.records:,}", newest)
+    return table
 
 
 def _duration(width: timedelta) -> str:
@@ -101,13 +136,22 @@ def _duration(width: timedelta) -> str:
     return f"{width / timedelta(days=1):g} days"
 
 
-def _bot_lines(vendor: VendorCheck, bot: BotCheck) -> list[RenderableType]:
-    if bot.error:
-        why = Padding(Text(str(bot.error)), (0, 0, 0, 4), expand=False)
-        return [Text.assemble(("✗ ", "red"), bot.bot), why]
-    width = max(len(other.bot) for other in vendor.bots)
-    found = f"  {bot.records:,} in {_duration(vendor.window.width)}"
-    if bot.newest:
-        found += f", newest {bot.newest:%b %d %H:%M} UTC"
-    name = f"{bot.bot:<{width}}"
-    return [Text.assemble(("✓ ", "green"), name, (found, "dim"))]
+def _by_cause(bots: Iterable[BotCheck]) -> Iterable[list[BotCheck]]:
+    """The bots that can't be read, those with the same cause together."""
+    alike: dict[str, list[BotCheck]] = {}
+    for bot in bots:
+        if bot.error:
+            alike.setdefault(str(bot.error), []).append(bot)
+    return alike.values()
+
+
+def _failed_lines(alike: Sequence[BotCheck]) -> Iterator[RenderableType]:
+    yield _noted("✗", ", ".join(bot.bot for bot in alike), "red")
+    yield Padding(Text(str(alike[0].error)), (0, 0, 0, 4), expand=False)
+
+
+def _noted(mark: str, text: str, color: str) -> Table:
+    """A text after a mark, its further lines below its first."""
+    line = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 1))
+    line.add_row(Text(mark, color), text)
+    return line

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from tap_botsessions.reports.progress import BotProgress, StreamProgress
 
 _SECONDS_BETWEEN_FRAMES = 0.25
+_WIDE = 76
+"""Columns in which a bot's id of Kore.ai's, a bar and all figures have room."""
+
+_FEW = ("read", "rows")
+"""The figures that are shown where there are fewer."""
 
 
 class Display:
@@ -73,12 +78,12 @@ class Display:
         most = max(size.lines // 2 - 5 - len(self._streams), 2)
         seconds = time.monotonic() - self._begun_at
         with self._console.capture() as capture:
-            self._console.print(screen(self._streams, most, seconds))
+            self._console.print(screen(self._streams, most, seconds, size.columns))
         return capture.get()
 
 
 def screen(
-    streams: Sequence[StreamProgress], most: int, seconds: float
+    streams: Sequence[StreamProgress], most: int, seconds: float, columns: int
 ) -> RenderableType:
     """How far streams are, one after another.
 
@@ -86,17 +91,20 @@ def screen(
         streams: The streams, in order.
         most: So many bots are shown at most.
         seconds: For how long the run has been going on.
+        columns: The terminal's; where there are few, bots' ids come before figures.
     """
+    is_wide = columns >= _WIDE
     table = Table(
         box=None, expand=True, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim"
     )
     table.add_column(no_wrap=True, overflow="ellipsis")
-    table.add_column(ratio=1, min_width=4)
-    for heading in ("read", "windows", "rows", "requests"):
+    if is_wide:
+        table.add_column(ratio=1, min_width=4)
+    for heading in ("read", "windows", "rows", "requests") if is_wide else _FEW:
         table.add_column(heading, justify="right", no_wrap=True)
     for stream in streams:
-        for row in _rows(stream, most):
-            table.add_row(*row)
+        for name, *cells in _rows(stream, most):
+            table.add_row(name, *(cells if is_wide else cells[1:4:2]))
     return Group(table, *_below(streams, seconds))
 
 

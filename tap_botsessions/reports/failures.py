@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def summarize(
     failures: Sequence[Failure], streams: Iterable[VendorStream]
 ) -> Iterator[str]:
-    """Say what is incomplete: a line a bot, or one for a vendor if all fail alike.
+    """Say what is incomplete: a line for each reason, with the bots that it holds for.
 
     Args:
         failures: The bots that failed.
         streams: The streams that were read.
     """
     bots = Counter(stream.vendor for stream in streams for _ in stream.bots)
-    errors = Counter((failure.vendor, str(failure.error)) for failure in failures)
+    alike = defaultdict(list)
     for failure in failures:
-        vendor, error = failure.vendor, str(failure.error)
-        if 1 < bots[vendor] == errors[vendor, error]:
+        alike[failure.vendor, str(failure.error)].append(failure.label)
+    for (vendor, error), labels in alike.items():
+        if 1 < bots[vendor] == len(labels):
             yield f"{vendor}, all of it: {error}"
-            errors[vendor, error] = 0
-        elif errors[vendor, error]:
-            yield f"{failure.label}: {error}"
+            continue
+        yield f"{'; '.join(labels)}: {error}"

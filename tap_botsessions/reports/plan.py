@@ -21,6 +21,7 @@ from tap_botsessions.reports.forecast import (
     forecast,
     stretches,
 )
+from tap_botsessions.reports.waiting import SignOfLife
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -210,14 +211,17 @@ def plan(
     max_seconds = options.limits.max_plan_seconds
     _choose_samples(found.bots, max_seconds)
     jobs = {_job(found, bot): bot for bot in found.bots if bot.samples}
+    budgets = {bot.budget for bot in jobs.values()}
+    sign_of_life = SignOfLife(on_tick, budgets, len(jobs))
     with Scheduler(
         jobs,
         workers=options.config["max_concurrent_requests"],
         retries=min(options.config["max_retries"], _RETRIES),
         limits=replace(options.limits, max_pause=_MAX_PAUSE),
-        on_tick=on_tick,
+        on_tick=sign_of_life,
     ) as scheduler:
         for job, _, result in scheduler:
+            sign_of_life.answered += 1
             _record(jobs[job], result)
     return found
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _HEAD = ("windows", "rows", "requests", "minutes")
 _HOUR = 3600
+_LEAST_MINUTES = 0.1
 
 
 @dataclass
@@ -157,8 +158,12 @@ def _cells(plan: Plan, bots: Sequence[BotPlan]) -> list[str]:
     )
     return [
         *(_figure(figure, is_counted=is_counted) for figure in figures),
-        f"{plan.seconds_of(known) / 60:,.1f}",
+        _minutes(plan.seconds_of(known) / 60),
     ]
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:,.1f}" if minutes >= _LEAST_MINUTES else f"<{_LEAST_MINUTES}"
 
 
 def _figure(number: int, *, is_counted: bool) -> str:
@@ -171,6 +176,8 @@ def _rough(number: int) -> int:
 
 
 def _verdict(plan: Plan) -> str:
+    if silent := sorted(_silent_vendors(plan)):
+        return f"No totals: nothing could be counted of {' and '.join(silent)}."
     rows, requests, about = plan.rows, plan.requests, ""
     if not plan.is_counted:
         rows, requests, about = _rough(rows), _rough(requests), "About "
@@ -188,6 +195,14 @@ def _verdict(plan: Plan) -> str:
     if left_out:
         words += f", without the {left_out} of {len(plan.bots)} that can't be counted"
     return f"{words}."
+
+
+def _silent_vendors(plan: Plan) -> set[str]:
+    """The vendors of which nothing that had to be asked for is known."""
+    asked = [bot for bot in plan.bots if bot.samples or bot.error]
+    return {bot.stream.vendor for bot in asked} - {
+        bot.stream.vendor for bot in asked if bot.forecast
+    }
 
 
 def _many(number: int, what: str) -> str:
@@ -223,4 +238,4 @@ def _notes(plan: Plan) -> Iterable[str]:
             f"read once, and shown in the line of the first of its bots."
         )
     made = _many(plan.requests_made, "request")
-    yield f"It took {made} to find out. Nothing was synced."
+    yield f"It took {made} of the same budgets to find out. Nothing was synced."

@@ -25,6 +25,10 @@ _DOTENV = ".env"
 """Where the SDK would look for it depends on where it is installed itself."""
 
 
+class FileRefusedError(ConfigValidationError):
+    """A state or a catalog can't be used."""
+
+
 class StrictTap(Tap):
     """A tap whose settings, state and catalog are checked before its first request.
 
@@ -41,7 +45,7 @@ class StrictTap(Tap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        _refuse_for(files.check_state(state))
+        _refuse_files_for(files.check_state(state))
         super().load_state(files.without_fractions(inputs.plain(state)))
 
     @override
@@ -108,6 +112,9 @@ class StrictTap(Tap):
                 continue
             try:
                 given.config |= inputs.read_object(path)
+            except FileNotFoundError as error:
+                msg = f"--config: {path} is not found"
+                raise click.ClickException(msg) from error
             except (OSError, ValueError) as error:
                 msg = f"--config: {path} can't be read as JSON ({error})"
                 raise click.ClickException(msg) from error
@@ -124,7 +131,7 @@ def read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
     if file is None:
         return None
     catalog = _read(file, "catalog")
-    _refuse_for(files.check_catalog(catalog))
+    _refuse_files_for(files.check_catalog(catalog))
     return catalog
 
 
@@ -132,7 +139,14 @@ def _read(file: IO[str], what: str) -> dict[str, Any]:
     try:
         return inputs.load_object(file.read())
     except ValueError as error:
-        raise _refusal(f"{what}: {file.name} can't be read ({error})") from error
+        problem = f"{what}: {file.name} can't be read ({error})"
+        raise FileRefusedError(problem, errors=[inputs.one_line(problem)]) from error
+
+
+def _refuse_files_for(problems: list[str]) -> None:
+    if problems:
+        lines = [*map(inputs.one_line, problems)]
+        raise FileRefusedError(lines[0], errors=lines)
 
 
 def _refuse_for(problems: list[str]) -> None:

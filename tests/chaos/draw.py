@@ -139,6 +139,7 @@ def _limits(random: Random) -> dict[str, int]:
         "max_ids_per_request": random.choice((50, 50, 2)),
         "rows_per_write": random.choice((500, 7, 1)),
         "bytes_per_write": random.choice((1 << 16, 1 << 16, 2000, 1)),
+        "max_rows_unvouched": random.choice((20_000, 40, 0, 0)),
     }
 
 

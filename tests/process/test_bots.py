@@ -85,12 +85,8 @@ def test_an_unknown_bot_and_a_forbidden_agent_are_named_and_the_others_complete(
     assert first.code == 1
     assert_complete_but(first.synced, three.world, {FORBIDDEN, UNKNOWN})
     named = [line.partition(":")[0] for line in first.summary]
-    assert sorted(named) == [
-        "avaamo_messages, agent 200",
-        "avaamo_sessions, agent 200",
-        "avaamo_usage, agent 200",
-        "kore_sessions, bot st-000",
-    ]
+    avaamo = [f"{name}, agent 200" for name in STREAMS if name.startswith("avaamo")]
+    assert sorted(named) == ["; ".join(avaamo), "kore_sessions, bot st-000"]
     assert all("check" in line for line in first.summary)
     assert "Traceback" not in first.stderr
 

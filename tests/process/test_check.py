@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -49,8 +50,9 @@ def test_all_is_well(simulator: Simulator, tmp_path: Path) -> None:
     assert done.stdout.endswith("All well: 4 of 4 can be read.\n")
     assert max(map(len, done.stdout.splitlines())) <= 80
     for bot in (*simulator.world.agents, *simulator.world.bots):
-        assert f"✓ {bot} " in done.stdout
-    assert "newest Mar 20 23:59" in done.stdout
+        assert re.search(rf"^✓ {bot} +\d+ Mar 20 2\d:\d\d$", done.stdout, re.MULTILINE)
+    assert "sessions in 6 days newest, UTC" in done.stdout
+    assert "unknown" not in done.stdout
 
 
 def test_machines_are_told_all_of_it(simulator: Simulator, tmp_path: Path) -> None:
@@ -126,7 +128,28 @@ def test_the_time_that_is_asked_for_is_told(
     simulator: Simulator, tmp_path: Path
 ) -> None:
     done = run(tmp_path, config_for(simulator, window_days=0.5))
-    assert " in 12 hours, newest Mar 20 23:59 UTC\n" in done.stdout
+    assert "sessions in 12 hours newest, UTC" in done.stdout
+
+
+def test_what_bots_fail_of_alike_is_told_once(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    done = run(tmp_path, config_for(simulator, avaamo_agent_ids=["201", "7", "8"]))
+    assert "✗ 7, 8\n    answered 404" in done.stdout
+    assert done.stdout.count("answered 404") == 1
+    assert done.stdout.endswith("2 of 5 can't be read.\n")
+
+
+def test_bots_that_had_nothing_of_late_are_counted(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    """They can be read, but may be the wrong ones."""
+    early = {"start_date": "2026-02-01", "end_date": "2026-02-10"}
+    config = config_for(simulator, **early)
+    done = run(tmp_path, config)
+    assert done.returncode == 0
+    words = "All well: 4 of 4 can be read; of 4 there was nothing new.\n"
+    assert done.stdout.endswith(words)
 
 
 def test_nothing_is_synced(simulator: Simulator, tmp_path: Path) -> None:

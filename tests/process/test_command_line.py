@@ -252,7 +252,7 @@ def test_a_config_file_that_is_no_plain_object_is_named(
 
 def test_a_config_file_that_is_missing_is_named(tap: CommandLine) -> None:
     (line,) = errors_of(tap.run("--config", "nowhere.json"))
-    assert line.startswith("Error: --config: nowhere.json ")
+    assert line == "Error: --config: nowhere.json is not found"
 
 
 @pytest.mark.parametrize(
@@ -297,8 +297,8 @@ def test_a_file_that_is_not_the_taps_own_is_refused(
     tap: CommandLine, option: str, content: object, said: str
 ) -> None:
     path = tap.write("other.json", content)
-    line, _ = errors_of(tap.run(f"--{option}", path, config=BOTH))
-    assert line.startswith(f"{option}: ")
+    [line] = errors_of(tap.run(f"--{option}", path, config=BOTH))
+    assert line.startswith(f"Error: {option}: ")
     assert said in line
 
 

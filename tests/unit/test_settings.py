@@ -379,7 +379,11 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"window_days": -1}, "window_days", "is -1, but must be more than 0"),
         ({"window_days": "9"}, "window_days", "is 9, but must be at most 6"),
         ({"window_days": Decimal("9.5")}, "window_days", "is 9.5, but must be at"),
-        ({"window_days": "a week"}, "window_days", "must be of type number"),
+        (
+            {"window_days": "a week"},
+            "window_days",
+            'must be of type number, not "a week"',
+        ),
         ({"window_days": True}, "window_days", "must be of type number"),
         ({"window_days": "nan"}, "window_days", "must be of type number"),
         ({"window_days": "NaN"}, "window_days", "must hold finite numbers"),
@@ -407,7 +411,11 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ),
         ({"max_retries": -1}, "max_retries", "must be at least 0"),
         # Choices
-        ({"kore_api": "v2"}, "kore_api", "must be one of bot, account, stream"),
+        (
+            {"kore_api": "v2"},
+            "kore_api",
+            'must be one of bot, account, stream, not "v2"',
+        ),
         ({"kore_jwt_algorithm": "none"}, "kore_jwt_algorithm", "one of HS256, HS512"),
         (
             {"kore_containment_types": ["agent", "human"]},
@@ -482,7 +490,11 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"kore_base_url": ["kore.invalid"]}, "kore_base_url", "be of type string"),
         # Ids
         ({"avaamo_agent_ids": []}, "avaamo_agent_ids", "is empty"),
-        ({"avaamo_agent_ids": "201"}, "avaamo_agent_ids", "must be of type array"),
+        (
+            {"avaamo_agent_ids": "201, 202"},
+            "avaamo_agent_ids",
+            'must be of type array, not "201, 202"; write ["201", "202"]',
+        ),
         (
             {"avaamo_agent_ids": [201, None]},
             "avaamo_agent_ids[1]",
