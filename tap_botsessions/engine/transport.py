@@ -233,7 +233,7 @@ class Transport:
             for raw in overdue:
                 del self._due[raw]
         for raw in overdue:
-            with suppress(OSError, RuntimeError):  # it has just come to its end
+            with suppress(OSError, RuntimeError, ValueError):  # it has just ended
                 raw.shutdown()
 
     @contextmanager
