@@ -22,7 +22,18 @@ class Assumptions:
             ``closed`` from<=t<=to, ``half_open`` from<=t<to,
             ``open_start`` from<t<=to.
         extra_fields: Fields no page knows, put on every served record.
+        extra_fields_of: Likewise, on every record of a bot, by its id.
         nothing: How a list without records is served.
+        widest_seconds: How wide a window may be; a wider one is not answered in time.
+            None: any.
+        too_wide: What comes of that: 504 (documented by Avaamo), or nothing.
+        last_position: How many records may come before a page. None: any number.
+        beyond_last: The status of a page beyond that, or none of its records.
+        list_cap: How many records of a list are counted and served. None: all.
+        listed_twice: The share of records that a list names once more at its end.
+        repeats_are_counted: Whether those are counted twice.
+        ghosts: Where pages go on after records that are counted and not served (see
+            `World.hide`): as if there were none, or each page is short of its own.
         date: Whose clock the header Date shows: this machine's or the world's, the
             latter as it was three days ago, as in a cache, or none that can be read.
         avaamo_order: Order of sessions and messages. ``shuffled`` is one
@@ -53,7 +64,16 @@ class Assumptions:
 
     bounds: Literal["closed", "half_open", "open_start"] = "closed"
     extra_fields: dict[str, Any] = field(default_factory=dict)
+    extra_fields_of: dict[str, dict[str, Any]] = field(default_factory=dict)
     nothing: Literal["list", "null", "204"] = "list"
+    widest_seconds: float | None = None
+    too_wide: Literal["504", "nothing"] = "504"
+    last_position: int | None = None
+    beyond_last: Literal["400", "422", "500", "empty"] = "422"
+    list_cap: int | None = None
+    listed_twice: float = 0.0
+    repeats_are_counted: bool = True
+    ghosts: Literal["omitted", "missing"] = "omitted"
     date: Literal["machine", "world", "cached", "nonsense"] = "machine"
     avaamo_order: Literal["descending", "ascending", "shuffled", "reshuffled"] = (
         "descending"
@@ -80,6 +100,10 @@ class Assumptions:
         write = str.lower if self.kore_spelling == "lower" else str.upper
         words = ("containmentType", "sessionType", "sessionStatus")
         return record | {name: write(record[name]) for name in words if name in record}
+
+    def extended(self, record: dict[str, Any], bot: str) -> dict[str, Any]:
+        """Return a record of a bot with the fields that no page knows."""
+        return record | self.extra_fields | self.extra_fields_of.get(bot, {})
 
     def page(self, body: dict[str, Any], records: str) -> Reply:
         """Return a page of a list, which may be served otherwise where it is empty.

@@ -98,8 +98,14 @@ class RefusalError(Exception):
     """The request is refused with `reply`."""
 
     def __init__(
-        self, status: int, body: object, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        body: object,
+        headers: Mapping[str, str] | None = None,
+        *,
+        cut: int | None = None,
+        stalled: bool = False,
     ) -> None:
         """Refuse with a reply of these parts."""
         super().__init__(status)
-        self.reply = Reply(status, body, headers or {})
+        self.reply = Reply(status, body, headers or {}, cut=cut, stalled=stalled)

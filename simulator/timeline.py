@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -144,6 +144,16 @@ def _delay(random: Random, late_fraction: float) -> int:
     if random.random() >= late_fraction:
         return 0
     return random.randrange(5 * MINUTE, LONGEST_DELAY)
+
+
+class RowList(Protocol):
+    """Rows ascending by time, built on access or before."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, index: int, /) -> Row:
+        """Return the row at a place."""
 
 
 class Rows:

@@ -48,6 +48,10 @@ class World(Parameters):
         forbidden_agents: Agents the token has no permission on.
         app: The Kore app of every bot that `apps` does not name.
         apps: Kore apps by bot.
+        ghosts: Records that lists count and don't serve: stream, bot, epoch
+            milliseconds (see `hide`).
+        ownerless: Sessions of Kore's that lists of the account don't say the bot of,
+            likewise (see `disown`).
     """
 
     start: datetime = datetime(2026, 3, 1, tzinfo=UTC)
@@ -61,6 +65,8 @@ class World(Parameters):
     forbidden_agents: set[str] = field(default_factory=set)
     app: App = DEFAULT_APP
     apps: dict[str, App] = field(default_factory=dict)
+    ghosts: set[tuple[str, str, int]] = field(default_factory=set)
+    ownerless: set[tuple[str, str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Set the borders of the data and, unless given, the clock."""
@@ -184,6 +190,46 @@ class World(Parameters):
         self._days[stream, bot, moment // DAY] = day.splice(place, place + 1, Day.of())
         self._edits += 1
         return self.record(row)
+
+    def add_burst(self, stream: str, bot: str, at: datetime, count: int) -> None:
+        """Let so many records of one second appear now.
+
+        Args:
+            stream: Which records.
+            bot: Agent or bot.
+            at: The second.
+            count: How many.
+        """
+        first = _milliseconds(at)
+        times = [first + place * SECOND // count for place in range(count)]
+        numbers = range(LATE + self._edits, LATE + self._edits + count)
+        added = Day.of(times, numbers, [0] * count, [self.clock] * count)
+        day = self._day(stream, bot, first // DAY)
+        both = [[*mine, *theirs] for mine, theirs in zip(day, added, strict=True)]
+        order = sorted(range(len(both[0])), key=both[0].__getitem__)
+        self._days[stream, bot, first // DAY] = Day.of(
+            *([column[place] for place in order] for column in both)
+        )
+        self._last_day = max(self._last_day, first // DAY)
+        self._edits += count
+
+    def hide(self, stream: str, bot: str, at: datetime) -> None:
+        """Let lists count the records of an instant, and not serve them."""
+        self.ghosts.add((stream, bot, _milliseconds(at)))
+
+    def disown(self, bot: str, at: datetime) -> None:
+        """Let Kore's lists of the account not say whose the sessions of an instant are.
+
+        Args:
+            bot: Whose they are.
+            at: The instant.
+        """
+        self.ownerless.add(("kore_sessions", bot, _milliseconds(at)))
+
+    def heal(self) -> None:
+        """Let lists serve all records as they are."""
+        self.ghosts.clear()
+        self.ownerless.clear()
 
     def _view(self, stream: str, bot: str, day: int) -> Day:
         """Return what is visible of a day, kept until the world changes."""

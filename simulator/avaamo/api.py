@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from simulator.avaamo.usage import usage
 from simulator.draws import dice
 from simulator.exchange import Call, RefusalError, Reply
+from simulator.lists import check_width, cut_page
 from simulator.streams import LISTS
 from simulator.timeline import SECOND
 
@@ -75,18 +76,17 @@ def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
     per_page = _per_page(call, options)
     page = _integer(call, "page", 1)
     window = options.window(*_window(call, world, options))
+    check_width(*window, options)
     rows = world.rows(_STREAMS[call.endpoint], agent, *window)
-    skip = (page - 1) * per_page
-    places = _places(options, len(rows), skip, per_page, key=(agent, *window))
+    order = _order(options, len(rows), key=(agent, *window))
+    listed = cut_page(rows, order, ((page - 1) * per_page, per_page), world, options)
     body = {
         "current_page": page,
         "per_page": per_page,
-        "total_entries": len(rows),
-        "total_pages": math.ceil(len(rows) / per_page),
+        "total_entries": listed.total,
+        "total_pages": math.ceil(listed.total / per_page),
         "time_token": float(world.now),
-        "entries": [
-            world.record(rows[place]) | options.extra_fields for place in places
-        ],
+        "entries": [options.extended(world.record(row), agent) for row in listed.rows],
     }
     return options.page(body, "entries")
 
@@ -113,22 +113,17 @@ def _window(call: Call, world: World, options: Assumptions) -> tuple[Decimal, De
     return start * SECOND, end * SECOND
 
 
-def _places(
-    options: Assumptions, total: int, skip: int, limit: int, key: tuple[object, ...]
-) -> Sequence[int]:
-    """Return which of the rows, ascending by time, a page holds, in order."""
+def _order(options: Assumptions, total: int, key: tuple[object, ...]) -> Sequence[int]:
+    """Return the places of rows, ascending by time, in the order of their list."""
     match options.avaamo_order:
         case "ascending":
-            order: Sequence[int] = range(total)
+            return range(total)
         case "descending":
-            order = range(total)[::-1]
+            return range(total)[::-1]
         case "shuffled":
-            order = _shuffled(total, key)
+            return _shuffled(total, key)
         case "reshuffled":
-            # A slice of a fresh shuffle is as good as a fresh sample.
-            size = max(0, min(limit, total - skip))
-            return dice("reshuffled", next(_shuffles)).sample(range(total), size)
-    return order[skip : skip + limit]
+            return dice("reshuffled", next(_shuffles)).sample(range(total), total)
 
 
 @lru_cache(maxsize=32)

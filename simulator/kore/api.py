@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from simulator.exchange import Call, RefusalError, Reply
-from simulator.kore.filters import Filters, RowList, matching
+from simulator.kore.filters import Filters, matching
 from simulator.kore.records import ID_LAG, life
+from simulator.lists import Listed, check_width, cut_page
 from simulator.timeline import DAY, SECOND, Row
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _by_id(
         (row for row in found.values() if row is not None),
         key=lambda row: (row.at, row.number),
     )
-    content = _content(rows, 0, len(rows), world, options)
+    content = _content(Listed(len(rows), rows[::-1], more=False), world, options)
     if options.kore_tags_for_days is not None and "dateFrom" not in body:
         latest = world.now - options.kore_tags_for_days * 86_400
         for session in content["sessions"]:
@@ -148,24 +149,29 @@ def _page(
         tags=_tags(body),
     )
     window = options.window(*_window(body, world, options))
+    check_width(*window, options)
     skip, limit = _natural(body, ("skip", "offset"), 0), _limit(body, options)
-    rows = matching(world, bots, window, filters)
-    return options.page(_content(rows, skip, limit, world, options), "sessions")
-
-
-def _content(
-    rows: RowList, skip: int, limit: int, world: World, options: Assumptions
-) -> dict[str, Any]:
-    """Return a page of rows that ascend by time, the latest first."""
     if skip and options.kore_short_pages:
         limit = max(1, limit - 1)
-    places = range(len(rows))[::-1][skip : skip + limit]
+    rows = matching(world, bots, window, filters)
+    latest_first = range(len(rows))[::-1]
+    listed = cut_page(rows, latest_first, (skip, limit), world, options)
+    content = _content(listed, world, options)
+    if call.bot is None:
+        for row, session in zip(listed.rows, content["sessions"], strict=True):
+            if row[:3] in world.ownerless:
+                del session["botId"]
+    return options.page(content, "sessions")
+
+
+def _content(listed: Listed, world: World, options: Assumptions) -> dict[str, Any]:
+    """Return a page of rows."""
     return {
-        "total": len(rows),
-        "moreAvailable": skip + len(places) < len(rows),
+        "total": listed.total,
+        "moreAvailable": listed.more,
         "sessions": [
-            options.spelt(world.record(rows[place])) | options.extra_fields
-            for place in places
+            options.extended(options.spelt(world.record(row)), row.bot)
+            for row in listed.rows
         ],
     }
 

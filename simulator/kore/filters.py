@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from simulator.kore import records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simulator.timeline import Row
+    from simulator.timeline import Row, RowList
     from simulator.world import World
-
-
-class RowList(Protocol):
-    """Rows ascending by time, built on access or before."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    def __getitem__(self, index: int, /) -> Row:
-        """Return the row at a place."""
 
 
 @dataclass(frozen=True)
