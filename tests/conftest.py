@@ -84,7 +84,7 @@ class Synced(MsgSpecWriter):
                 "replication_key_value"
             )
             for stream, state in self.state["bookmarks"].items()
-            for partition in state["partitions"]
+            for partition in state.get("partitions", ())
         }
 
     def keys(self, stream: str) -> list[tuple[str, ...]]:

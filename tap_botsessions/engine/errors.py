@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
 
 FailureType = Literal["config_error", "system_error", "transient_error"]
 """What can fix a failure: the settings, neither, or another run."""
@@ -116,6 +120,19 @@ class UnavailableError(RequestError):
 
 class RecordError(BotError):
     """A record can't be used: it lacks its key or its time, or can't be written."""
+
+
+class UnownedError(RecordError):
+    """Records of a list that bots share don't say whose they are.
+
+    Attributes:
+        times: When they are of; none where that isn't known either.
+    """
+
+    def __init__(self, message: str, times: Sequence[datetime | None]) -> None:
+        """Keep what is known of them."""
+        super().__init__(message)
+        self.times = times
 
 
 class IncompleteError(BotError):

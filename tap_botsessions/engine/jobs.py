@@ -179,7 +179,8 @@ class Lane:
         """Learn from a window how wide the next one should be.
 
         The window after a gap is as narrow, since a list may hold what belongs to the
-        second before it; the one after that begins anew.
+        second before it; the one after that begins anew. None is read ahead meanwhile,
+        which would be as narrow.
         """
         if result.window is None or self.job.by_time is None:
             return
@@ -190,6 +191,7 @@ class Lane:
             rows = len(result.rows)
             self.width = next_width(result.window, rows, requested, max_width, limits)
         self.is_after_gap = result.gap is not None and not self.is_after_gap
+        self.is_settled = not self.is_after_gap
 
     def drop(self, bot: str) -> bool:
         """Hand out no more of a bot.

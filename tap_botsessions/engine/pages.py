@@ -39,6 +39,7 @@ class Page(NamedTuple):
             this page can't be used.
         answered_ids: Where ids were asked for, those that are answered.
         missing_ids: Those of them that don't exist.
+        keys: What identifies each record that came, where some of them make no row.
     """
 
     rows: list[Row]
@@ -49,6 +50,12 @@ class Page(NamedTuple):
     errors: Errors = _NO_ERRORS
     answered_ids: Sequence[str] = ()
     missing_ids: Sequence[str] = ()
+    keys: Sequence[tuple[str, ...]] = ()
+
+    @property
+    def distinct(self) -> frozenset[tuple[str, ...]]:
+        """What identifies the records that came."""
+        return frozenset(self.keys or (row.key for row in self.rows))
 
 
 @dataclass(frozen=True)

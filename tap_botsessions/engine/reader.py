@@ -16,13 +16,23 @@ and named.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.engine.errors import RequestError, UnavailableError
-from tap_botsessions.engine.pages import WindowResult
+from tap_botsessions.engine.errors import RequestError
+from tap_botsessions.engine.narrowing import (
+    CappedError,
+    NarrowError,
+    RefusedError,
+    TooManyError,
+    UnequalError,
+    UnownedListError,
+    check_owners,
+    in_vain,
+    may_ask_too_much,
+)
+from tap_botsessions.engine.pages import NOBODY, WindowResult
 from tap_botsessions.engine.verification import Walk, is_likely_cap
 from tap_botsessions.engine.windows import Window, narrowed
 
@@ -41,49 +51,12 @@ if TYPE_CHECKING:
         Seen,
     )
 
-_TOO_MUCH = {
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-}
-"""What a server may answer to a position that is too much for it."""
-
 _ATTEMPTS = 2
 """At a request whose answer takes too long, before less is asked for."""
 
 
 class _AllFailedError(Exception):
     """A record can't be used of each of the bots: the rest is for nobody."""
-
-
-class _NarrowError(Exception):
-    """A window can't be read as it is; a narrower one may."""
-
-
-class _TooManyError(_NarrowError):
-    """More records are counted than are read at once."""
-
-    def __init__(self, total: int) -> None:
-        super().__init__(f"{total} records are counted")
-        self.total = total
-
-
-class _CappedError(_NarrowError):
-    """The parts of a window have more records than all of it: the server cuts lists."""
-
-
-class _IncompleteError(_NarrowError):
-    """The records don't add up to the count."""
-
-
-class _RefusedError(_NarrowError):
-    """A page can't be had."""
-
-    def __init__(self, error: RequestError, received: int) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.received = received
 
 
 @dataclass
@@ -98,6 +71,7 @@ class _Union:
         for page in pages:
             self.rows.update((row.key, row) for row in page.rows)
             self.errors.update(page.errors)
+            self.errors.pop(NOBODY, None)
         if self.bots and self.bots <= self.errors.keys():
             raise _AllFailedError
 
@@ -159,7 +133,7 @@ class _WindowReader:
                     yield from self._read_list(paged, place, window, read)
             except _AllFailedError:
                 return self._result(window, [])
-            except _NarrowError as error:
+            except NarrowError as error:
                 part = self._part(window, error)
                 if part is None:
                     self._capacity.note_gap()
@@ -188,23 +162,31 @@ class _WindowReader:
             attempts=max((each.attempts for each in lists), default=1),
         )
 
-    def _part(self, window: Window, error: _NarrowError) -> Window | None:
+    def _part(self, window: Window, error: NarrowError) -> Window | None:
         """The leading part of a window to read instead; none if it is a gap.
 
         Raises:
             RequestError: Nothing of the bot is answered.
         """
-        if isinstance(error, _TooManyError):
+        if isinstance(error, TooManyError):
             return narrowed(window, 0.95 * self._capacity.max_rows / error.total)
-        if isinstance(error, _IncompleteError) and not self._capacity.narrows_gaps:
+        if (
+            isinstance(error, UnequalError | UnownedListError)
+            and not self._capacity.narrows_gaps
+        ):
             return None
-        if not isinstance(error, _RefusedError):
+        if isinstance(error, UnownedListError) and error.first is not None:
+            second = error.first.replace(microsecond=0)
+            if window.start < second:
+                return Window(window.start, second)
+            return narrowed(window, 0)
+        if not isinstance(error, RefusedError):
             return narrowed(window, 0.5)
         self._refusals += 1
         self._refused = window.width
         part = narrowed(window, 0.5**self._refusals)
         if part is None and not error.received and not self._capacity.answered:
-            raise _in_vain(error.error, self._refusals) from error
+            raise in_vain(error.error, self._refusals) from error
         return part
 
     def _read_list(
@@ -213,7 +195,7 @@ class _WindowReader:
         """Read a list until it adds up; what came of it joins those that were read.
 
         Raises:
-            _NarrowError: It does not, or it can't be read to its end.
+            NarrowError: It does not, or it can't be read to its end.
         """
         before: Walk | None = None
         flaws = set()
@@ -222,18 +204,18 @@ class _WindowReader:
             walk = yield from self._walk(paged, place, window, past_end=is_doubtful)
             read[place:] = [_WholeList(walk.total, walk.received, attempt)]
             if not walk.flaw:
-                return
+                return check_owners(walk, window)
             flaws.add(walk.flaw)
             if walk.is_same(before):
                 if walk.adds_up:
-                    return
+                    return check_owners(walk, window)
                 break
             before = walk
         if walk.received <= walk.total - paged.page_size:
             self._capacity.note_served(walk.received)
         found = " and ".join(sorted(flaws))
         msg = f"{found}, in {attempt} attempts"
-        raise _IncompleteError(msg)
+        raise UnequalError(msg)
 
     def _walk(
         self, paged: PagedList, place: int, window: Window, *, past_end: bool
@@ -259,7 +241,7 @@ class _WindowReader:
             most = min(2 * page.total, most)
         if half is not None:
             if page.total > self._capacity.max_rows and self._capacity.narrows_gaps:
-                raise _TooManyError(page.total)
+                raise TooManyError(page.total)
             if is_round:
                 yield from self._check_cap(place, page.total, window, half)
         foretold = iter(paged.remaining(page))
@@ -281,25 +263,37 @@ class _WindowReader:
             page = at_hand[page.next_position]
             pages.append(page)
             received += page.received
-        return Walk(pages)
+        return Walk(pages, paged.page_size)
 
     def _check_cap(
         self, place: int, total: int, window: Window, half: Window
     ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
         """Compare a round count with those of the halves, which no limit may cut.
 
+        A half that has as many records as the whole is divided in its turn: the limit
+        may have cut both.
+
         Raises:
-            _CappedError: There are more.
+            CappedError: There are more.
         """
-        cut = half.end
-        # What a vendor is asked for is a little wider than the window: around the cut
-        # records are in both halves.
-        parts = half, Window(cut, window.end), Window(cut, cut)
-        fetches = [self._lists(part)[place].fetch_count() for part in parts]
-        first, second, both = yield from self._fetch(fetches, half, 0)
-        if first.total + second.total - both.total > total:
-            msg = f"{total} records are counted, and more in parts of it"
-            raise _CappedError(msg)
+        part: Window | None = half
+        while part is not None:
+            cut = part.end
+            after = Window(cut, window.end)
+            # What a vendor is asked for is a little wider than the window: around the
+            # cut records are in both halves.
+            fetches = [
+                self._lists(each)[place].fetch_count()
+                for each in (part, after, Window(cut, cut))
+            ]
+            first, second, both = yield from self._fetch(fetches, half, 0)
+            if first.total + second.total - both.total > total:
+                msg = f"{total} records are counted, and more in parts of it"
+                raise CappedError(msg)
+            if total not in {first.total, second.total}:
+                return
+            window = part if first.total == total else after
+            part = narrowed(window, 0.5)
 
     def _fetch(
         self, fetches: Sequence[Fetch], half: Window | None, received: int
@@ -307,7 +301,7 @@ class _WindowReader:
         """Have pages fetched, without much patience where less can be asked for.
 
         Raises:
-            _RefusedError: One can't be had.
+            RefusedError: One can't be had.
             RequestError: Likewise, and nor could less.
         """
         if half is not None:
@@ -315,30 +309,8 @@ class _WindowReader:
         try:
             pages = yield fetches
         except RequestError as error:
-            if not _may_ask_too_much(error, is_first=not received):
+            if not may_ask_too_much(error, is_first=not received):
                 raise
-            raise _RefusedError(error, received) from error
+            raise RefusedError(error, received) from error
         self._union.add(*pages)
         return pages
-
-
-def _may_ask_too_much(error: RequestError, *, is_first: bool) -> bool:
-    """Whether a server may have failed at how much it was asked for.
-
-    Avaamo's has 30 seconds for an answer, and then sends a 504 (page Getting started).
-    Other troubles of a first page are the bot's; a later one may lie beyond a limit.
-    """
-    if not isinstance(error, UnavailableError):
-        return not is_first and error.status in _TOO_MUCH
-    return error.is_slow or (
-        not is_first and error.status != HTTPStatus.TOO_MANY_REQUESTS
-    )
-
-
-def _in_vain(error: RequestError, attempts: int) -> RequestError:
-    """The error where no part of a window is answered, however narrow."""
-    msg = (
-        f"{error}; so were {attempts} windows, each narrower than the one before; try "
-        f"again later, or a smaller window_days"
-    )
-    return type(error)(msg, error.status)

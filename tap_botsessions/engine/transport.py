@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from typing_extensions import override
+from urllib3.exceptions import ReadTimeoutError
 
 from tap_botsessions.engine.clock import VendorClock
 from tap_botsessions.engine.errors import RequestError, TransientError
@@ -191,6 +192,10 @@ class Transport:
         error: requests.RequestException | None = None
         try:
             _ = response.content
+        except requests.ConnectionError as broken:
+            error = broken
+            if broken.args and isinstance(broken.args[0], ReadTimeoutError):
+                error = requests.ReadTimeout()  # which requests calls otherwise
         except requests.RequestException as broken:
             error = broken
         finally:

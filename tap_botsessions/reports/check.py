@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.errors import BotError, Failure
+from tap_botsessions.engine.errors import BotError, Failure, UnavailableError
 from tap_botsessions.engine.jobs import Job
 from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.scheduler import Scheduler
@@ -141,7 +141,8 @@ class Check:
             for (_, bot), result in self._ask(probes):
                 if isinstance(result, BotError):
                     label = stream.label(bot)
-                    yield Failure(stream.vendor, stream.name, label, result)
+                    error = _with_hint(stream, result)
+                    yield Failure(stream.vendor, stream.name, label, error)
 
     def _ask(
         self, readings: Mapping[_Question, Reading]
@@ -178,12 +179,23 @@ def _recent(stream: ListStream) -> Window:
 
 def _bot(stream: ListStream, bot: str, outcome: WindowResult | BotError) -> BotCheck:
     if isinstance(outcome, BotError):
-        return BotCheck(bot, error=outcome)
+        return BotCheck(bot, error=_with_hint(stream, outcome))
     is_known = _is_descending(outcome) or outcome.received == outcome.expected
     times = [row.time for row in outcome.rows] if is_known else []
     newest = max(times, default=None)
     records = len(outcome.rows) if stream.is_shared else outcome.expected
     return BotCheck(bot, records=records, newest=newest)
+
+
+def _with_hint(stream: ListStream, error: BotError) -> BotError:
+    """An error of a check, and what a sync does where an answer takes too long."""
+    if not isinstance(error, UnavailableError) or not error.is_slow:
+        return error
+    msg = (
+        f"{error}; {stream.config['window_days']:g} days may be too much for one "
+        f"answer: a sync asks for less and goes on, as would a smaller window_days"
+    )
+    return UnavailableError(msg, error.status, is_slow=True)
 
 
 def _is_descending(result: WindowResult) -> bool:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream
 from typing_extensions import override
 
+from tap_botsessions.engine.errors import Failure
 from tap_botsessions.engine.schemas import load_schema
 from tap_botsessions.engine.windows import to_rfc3339
-from tap_botsessions.singer.emitter import Emitter
+from tap_botsessions.singer.emitter import Chunk, Emitter, keeping_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,19 +34,24 @@ class SyncWindows(Stream):
     primary_keys = ("run_id", "number")
     selected_by_default = False
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: Tap, failures: list[Failure]) -> None:
         """Begin with none.
 
         Args:
             tap: The tap.
+            failures: What failed in this run.
         """
         super().__init__(tap, schema=load_schema(self.name))
         self._emit = Emitter(tap, self)
         self._run_id = str(uuid.uuid4())
         self._number = 0
+        self._failures = failures
+        self._is_failed = False
 
     def record(self, stream: str, bot: str, result: WindowResult, emitted: int) -> None:
         """Emit the record of a window, if the stream is selected.
+
+        If it can't be written, this stream fails, and no other.
 
         Args:
             stream: Whose window it is.
@@ -53,12 +59,20 @@ class SyncWindows(Stream):
             result: The window.
             emitted: How many records of it were emitted.
         """
-        if not self.selected:
+        if not self.selected or self._is_failed:
             return
         if not self._number:
             self._emit.schema()
         self._number += 1
-        self._emit.records([self._record(stream, bot, result, emitted)])
+        chunk = Chunk([self._record(stream, bot, result, emitted)])
+        with keeping_error(chunk):
+            self._emit.records(chunk.records)
+        if chunk.error is not None:
+            self._is_failed = True
+            self._failures.append(Failure("", self.name, self.name, chunk.error))
+            self.logger.warning(
+                "%s failed: %s; the others go on", self.name, chunk.error
+            )
 
     def _record(
         self, stream: str, bot: str, result: WindowResult, emitted: int

@@ -49,6 +49,18 @@ class Chunk:
     error: BotError | None = None
 
 
+@contextmanager
+def keeping_error(chunk: Chunk) -> Iterator[None]:
+    """Note why the records of a chunk can't be written, if so, and go on."""
+    try:
+        yield
+    except MapError as error:
+        chunk.error = error
+    except _UNWRITABLE as error:
+        kind = type(error).__name__
+        chunk.error = RecordError(f"a record can't be written ({kind})")
+
+
 class Emitter:
     """Writes the messages of a stream."""
 
@@ -108,17 +120,11 @@ class Emitter:
             self._stream.get_sync_timer(),
         ):
             for chunk in self._up_to_limit(reading):
-                try:
+                with keeping_error(chunk):
                     if write_messages:
                         write(chunk.records)
                     else:
                         yield from self._mapped(chunk.records)
-                except MapError as error:
-                    chunk.error = error
-                except _UNWRITABLE as error:
-                    kind = type(error).__name__
-                    chunk.error = RecordError(f"a record can't be written ({kind})")
-                else:
                     counter.increment(len(chunk.records))
 
     def _plain_writer(self) -> Callable[[Sequence[Record]], None] | None:

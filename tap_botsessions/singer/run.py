@@ -38,7 +38,7 @@ class Run:
         self._tap = tap
         self.options = options
         self.failures: list[Failure] = []
-        self.audit = SyncWindows(tap)
+        self.audit = SyncWindows(tap, self.failures)
         self.shutdown = Shutdown(self._write_rest)
         self._is_syncing = False
 

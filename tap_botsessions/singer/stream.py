@@ -172,8 +172,8 @@ class SingerStream(Stream):
                 return
         if (error := result.errors.get(NOBODY)) and error not in self._of_nobody:
             self._of_nobody.add(error)
-            where = result.window or self._by_id_label
-            self._mark_failed(self.name, RecordError(f"{where}: {error}"), [])
+            unowned = RecordError(f"{self._by_id_label}: {error}")
+            self._mark_failed(self.name, unowned, [])
         complete = self.source.complete(result)
         self._note_gap(bot, complete)
         self._run.audit.record(self.name, bot, complete, len(records))

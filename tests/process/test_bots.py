@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,3 +148,30 @@ def test_credentials_that_are_refused_are_told_once(
     assert_complete_but(
         ran.synced, world, world.agents if failed == "Avaamo" else world.bots
     )
+
+
+def test_a_gap_makes_the_exit_code_1_until_it_is_accepted_or_adds_up(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    world = simulator.world
+    bot, stream = world.bots[0], "kore_sessions"
+    truth = expected(world, stream, world.start, end_of(world))
+    lost = [key for key in truth if key[0] == bot][31]
+    at = truth[lost]["start_time"]
+    world.hide(stream, bot, datetime.fromisoformat(at))
+    first = run(simulator, tmp_path)
+    assert first.code == 1
+    [line] = first.summary
+    assert line.startswith(f"{stream}, bot {bot}: a gap, {at[:18]}")
+    del truth[lost]
+    assert_same(first.synced.records[stream], truth)
+    for days, code in ((30, 1), (0, 0)):
+        again = run(
+            simulator, tmp_path, first.synced.state, accept_gaps_after_days=days
+        )
+        assert (again.code, len(again.summary)) == (code, code)
+        assert ("accepted: " in again.stderr) == (code == 0)
+    world.heal()
+    healed = run(simulator, tmp_path, again.synced.state)
+    assert (healed.code, healed.summary) == (0, [])
+    assert lost in healed.synced.records[stream]

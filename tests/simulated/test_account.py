@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -339,13 +340,71 @@ def test_a_session_of_nobody_stops_no_bot_and_is_named(
     truth = truth_of(world, BOTS)
     found = synced.records[STREAM]
     assert_same(found, {key: truth[key] for key in found})
-    windows = len(simulator.requests)
-    assert 0 < len(truth) - len(found) <= windows
+    assert 0 < len(truth) - len(found) <= len(simulator.requests)
     assert {*synced.bookmarks.values()} == {to_rfc3339(end_of(world))}
-    assert len(synced.failures) == windows
+    labels = [failure.label for failure in synced.failures]
+    assert labels == [f"{STREAM}, bot {bot}" for bot in BOTS]
     for failure in synced.failures:
-        assert failure.label == STREAM
-        assert re.match("2026-03-.*: .* without a usable 'botId'", str(failure.error))
+        assert re.search(
+            "gaps, 2026-03-.*: .* without a usable 'botId'", str(failure.error)
+        )
+
+
+@pytest.mark.parametrize("without_time", [False, True])
+def test_a_session_of_nobody_comes_once_the_vendor_says_whose_it_is(
+    simulator: Simulator, *, without_time: bool
+) -> None:
+    """Until then the second is a gap of each bot, which may be accepted."""
+    world = simulator.world
+    truth = truth_of(world, BOTS)
+    times = Counter(record["start_time"] for record in truth.values())
+    lost, at = [
+        (key, record["start_time"])
+        for key, record in truth.items()
+        if key[0] == BOTS[3] and times[record["start_time"]] == 1
+    ][30]
+    world.disown(BOTS[3], datetime.fromisoformat(at))
+    if without_time:
+        simulator.faults.rules.append(Rule(without_time_of_nobody))
+    first = read(simulator)
+    assert_same(
+        first.records[STREAM], {key: truth[key] for key in truth if key != lost}
+    )
+    assert {*first.bookmarks.values()} == {to_rfc3339(end_of(world))}
+    gaps = [
+        partition["gaps"]
+        for partition in first.state["bookmarks"][STREAM]["partitions"]
+    ]
+    assert [gaps[0]] * 5 == gaps
+    [gap] = gaps[0]
+    start, end = (datetime.fromisoformat(gap[name]) for name in ("start", "end"))
+    assert start <= datetime.fromisoformat(at) < end
+    assert end - start <= timedelta(seconds=3)
+    assert len(simulator.requests) <= (80 if without_time else 16)
+
+    accepting = read(simulator, first.state, lookback_hours=0, accept_gaps_after_days=0)
+    assert accepting.failures == []
+    assert accepting.state == first.state
+    again = read(simulator, accepting.state, lookback_hours=0)
+    assert len(again.failures) == 5
+
+    world.heal()
+    simulator.faults.rules.clear()
+    healed = read(simulator, again.state, lookback_hours=0)
+    assert healed.failures == []
+    assert lost in healed.records[STREAM]
+    assert "gaps" not in str(healed.state)
+
+
+async def without_time_of_nobody(answer: Answer) -> Reply:
+    """Sessions that don't say whose they are don't say when they began, either."""
+    reply = await answer()
+    assert isinstance(reply.body, dict)
+    sessions = [
+        session if "botId" in session else session | {"start_time": None}
+        for session in reply.body["sessions"]
+    ]
+    return replace(reply, body=reply.body | {"sessions": sessions})
 
 
 def test_a_session_by_id_of_nobody_stops_no_bot_and_is_named(

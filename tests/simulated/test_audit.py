@@ -10,7 +10,7 @@ import pytest
 from simulator import Rule, Simulator
 from simulator.faults import status, wrong_total
 from tests.conftest import Synced, Tap, config_for, end_of, sync
-from tests.truth import STREAMS
+from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,9 @@ def audited(
     for entry in catalog.streams:
         entry.metadata.root.selected = entry.tap_stream_id in {*streams, "sync_windows"}
     synced = Synced()
-    Tap(config=config, state=state, catalog=catalog, message_writer=synced).sync_all()
+    tap = Tap(config=config, state=state, catalog=catalog, message_writer=synced)
+    tap.sync_all()
+    synced.failures = tap.run.failures
     return synced
 
 
@@ -94,6 +96,20 @@ def test_its_figures_are_those_of_the_records_and_requests(
     assert [record["number"] for record in trail] == [*range(1, len(trail) + 1)]
     assert len({record["run_id"] for record in trail}) == 1
     assert synced.messages[-1]["type"] == "STATE"
+
+
+@pytest.mark.parametrize("expression", ["1 / 0", "no_such_column"])
+def test_a_stream_map_that_fails_on_it_fails_no_other_stream(
+    simulator: Simulator, expression: str
+) -> None:
+    synced = audited(simulator, None, stream_maps={"sync_windows": {"odd": expression}})
+    labels = [failure.label for failure in synced.failures]
+    assert labels == ["sync_windows"]
+    for stream in STREAMS:
+        truth = expected(
+            simulator.world, stream, simulator.world.start, end_of(simulator.world)
+        )
+        assert_same(synced.records[stream], truth)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -11,8 +11,7 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import status
-from tap_botsessions.tap import TapBotsessions
-from tests.conftest import config_for
+from tests.conftest import Tap, config_for
 from tests.truth import expected
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def checked(simulator: Simulator, **settings: Any) -> dict[str, VendorCheck]:
     """The findings of a check, by stream."""
-    tap = TapBotsessions(config=config_for(simulator, **settings))
+    tap = Tap(config=config_for(simulator, **settings))
     return {each.stream.name: each for each in tap.check().vendors()}
 
 
@@ -113,3 +112,20 @@ def test_a_bot_without_records_is_well(simulator: Simulator) -> None:
     for vendor in checked(simulator).values():
         for bot in vendor.bots:
             assert (bot.error, bot.records, bot.newest) == (None, 0, None)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_window_that_takes_too_long_is_said_to_be_narrowed_by_a_sync(
+    simulator: Simulator,
+) -> None:
+    simulator.options.widest_seconds = 86_400
+    for vendor in checked(simulator).values():
+        for bot in vendor.bots:
+            said = str(bot.error)
+            assert "answered 504" in said
+            assert (
+                "6 days may be too much for one answer: a sync asks for less and goes "
+                "on, as would a smaller window_days" in said
+            )
+    narrow = checked(simulator, window_days=0.9).values()
+    assert not any(bot.error for vendor in narrow for bot in vendor.bots)

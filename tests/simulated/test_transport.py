@@ -177,7 +177,13 @@ def test_a_body_that_cannot_be_unpacked_leaves_no_socket_open(
 def test_a_400_of_kores_is_retried_and_one_of_avaamos_final(
     simulator: Simulator,
 ) -> None:
-    simulator.faults.rules.append(Rule(status(400), every=3, times=9))
+    simulator.faults.rules = [
+        Rule(status(400), vendor="kore", every=2, times=9),
+        *(
+            Rule(status(400), endpoint=endpoint, times=1)
+            for endpoint in ("messages", "sessions", "usage")
+        ),
+    ]
     synced = sync(simulator)
     assert_same(
         synced.records["kore_sessions"],

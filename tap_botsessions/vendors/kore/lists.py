@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from typing_extensions import override
 
-from tap_botsessions.engine.errors import RecordError
+from tap_botsessions.engine.errors import RecordError, UnownedError
 from tap_botsessions.engine.pages import NOBODY, Fetch, Page
 from tap_botsessions.engine.records import (
     Columns,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 MARGIN = timedelta(milliseconds=1)
 
 _OF_NOBODY = (
-    "the account's list holds records without a usable 'botId'; what came of the bots "
-    "is emitted, but not those, as nobody can tell whose they are; tell the vendor"
+    "the account's list holds records without a usable 'botId', so nobody can tell "
+    "whose they are, and they are left out; tell the vendor"
 )
 
 
@@ -130,7 +130,9 @@ class KoreListStream(ListStream):
         if self.is_shared:
             owners = [bot_of(raw) for raw in raws]
             if None in owners:
-                errors[NOBODY] = RecordError(_OF_NOBODY)
+                unowned = zip(raws, owners, strict=True)
+                times = [self._time_of(raw) for raw, bot in unowned if bot is None]
+                errors[NOBODY] = UnownedError(_OF_NOBODY, times)
             raws = [raw for raw, bot in zip(raws, owners, strict=True) if bot in bots]
         for record in self.personal.protect(shape_all(raws, self.columns)):
             bot = record["bot_id"] if self.is_shared else bots[0]
@@ -142,12 +144,36 @@ class KoreListStream(ListStream):
                 errors.setdefault(bot, error)
         return rows, errors
 
+    @cached_property
+    def _fields(self) -> Mapping[str, str]:
+        """The fields of a record by the columns."""
+        return {column: field for field, (column, _) in self.columns.items()}
+
+    def _time_of(self, raw: Json) -> datetime | None:
+        """When a record is of, if it says so."""
+        try:
+            return parse_instant(raw[self._fields[self.replication_key]])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def keys(
+        self, raws: Sequence[Json], rows: Sequence[Row]
+    ) -> Sequence[tuple[str, ...]]:
+        """What identifies records, those of no interest included."""
+        if not self.is_shared:
+            return [row.key for row in rows]
+        identity = self._fields[self.identity]
+        return [
+            (str(raw.get(identity)), str(raw.get("botId")))
+            for raw in raws
+            if isinstance(raw, dict)
+        ]
+
     def _row(self, bot: str, record: dict[str, Any]) -> Row:
         identity, time = record[self.identity], record[self.replication_key]
         if identity is None or time is None:
-            fields = {column: field for field, (column, _) in self.columns.items()}
             names = (self.identity, self.replication_key)
-            require(record, self.name, **{name: fields[name] for name in names})
+            require(record, self.name, **{name: self._fields[name] for name in names})
         record["bot_id"] = bot
         return Row((identity, bot), parse_instant(time), record, bot)
 
@@ -204,6 +230,7 @@ class KoreList:
         rows, errors = self.stream.rows(self.bots, raws)
         check_in_window(self.window, rows)
         self.stream.transport.clock.note_records(rows)
+        keys = self.stream.keys(raws, rows)
         if self.refine:
             rows = self.refine(rows)
         return Page(
@@ -213,6 +240,7 @@ class KoreList:
             more=bool(body.get("moreAvailable")),
             next_position=position + len(raws),
             errors=errors,
+            keys=keys,
         )
 
 
