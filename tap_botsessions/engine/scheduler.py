@@ -206,8 +206,10 @@ class Scheduler:
                 batch = reading.send([])
         except StopIteration as stop:
             self._finish(task, stop.value)
-        except BotError as error:
-            self._fail(task, error)
+        except BotError as error:  # what comes after it is not read
+            self._end(task, error)
+            self._hold(task, 0)
+            self._drop_what_nobody_needs(task.lane)
         else:
             task.pages = [None] * len(batch)
             task.missing = len(batch)
@@ -305,12 +307,6 @@ class Scheduler:
             return None
         left = Window(result.window.end, requested.end)
         return lane.insert_after(task, left, result.carried_over)
-
-    def _fail(self, task: Task, error: BotError) -> None:
-        """End a lane with an error: what comes after the task is not read."""
-        self._end(task, error)
-        self._hold(task, 0)
-        self._drop_what_nobody_needs(task.lane)
 
     def _drop_what_nobody_needs(self, lane: Lane) -> None:
         for task in lane.cut_where_all_have_failed():
