@@ -218,7 +218,8 @@ class Transport:
             for raw in overdue:
                 del self._due[raw]
         for raw in overdue:
-            with suppress(OSError, RuntimeError):  # it has just come to its end
+            # It may have come to its end just now, and be closed.
+            with suppress(OSError, RuntimeError, ValueError):
                 raw.shutdown()
 
     @contextmanager

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _JWT = re.compile(rb"eyJ[\w-]{8,}\.[\w-]{8,}")
 _FAILED = re.compile(r"(\w+), (?:agent|bot) (\S+) failed(?::| for the same reason)")
 
-_OF_NOBODY = "the account's list holds records without a usable 'botId'"
-
 _LONG = 10
 """A text of so many characters is not in a log by chance."""
 
@@ -254,8 +252,7 @@ def _ended_well(owed: Owed, incomplete: set[Bot]) -> Iterator[str]:
     else:
         if run.read.is_torn:
             yield "the last line is not whole"
-        is_incomplete = bool(incomplete) or _OF_NOBODY in run.log
-        if not run.code == is_incomplete == ("incomplete: " in run.log):
+        if not run.code == bool(incomplete) == ("incomplete: " in run.log):
             number = len(incomplete)
             yield f"{number} bots are incomplete, and the exit code is {run.code}"
 

@@ -154,6 +154,7 @@ def _limits(random: Random) -> dict[str, int]:
 
 
 def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
+    troubles = [_trouble(random, plan) for _ in range(random.randint(1, 4))]
     scope = Scope(
         plan.bots,
         is_account=plan.is_account,
@@ -162,18 +163,18 @@ def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
         may_pass=not (plan.filters and plan.world["late_fraction"]),
         is_real=plan.is_real,
         is_silent=plan.is_silent,
+        is_haunted=any(trouble.hides for trouble in troubles),
     )
     steps = []
     after = random.uniform(0.2, 0.8) * days * DAY
-    for _ in range(random.randint(1, 4)):
+    for trouble in troubles:
         unit = random.choice((timedelta(milliseconds=1), timedelta(seconds=1), DAY))
         # The vendor's own clock may say how far to go, or the lookback is long enough.
         may_be_off = plan.shows_time or plan.lookback >= MARGIN
         is_off = may_be_off and random.random() < 0.4
         skew = random.uniform(-1, 1) * MOST_SKEW if is_off else timedelta(0)
         forgets = random.choice((*7 * (0,), random.randrange(1, 30)))
-        wrong, trouble = weather(random, scope), _trouble(random, plan)
-        tuning = _tuning(random, plan)
+        wrong, tuning = weather(random, scope), _tuning(random, plan)
         steps.append(Step(after, unit, skew, forgets, tuning, wrong, trouble))
         passed = (0, 0.02, random.random(), *(random.uniform(0, 5) for _ in range(2)))
         after = random.choice(passed) * DAY

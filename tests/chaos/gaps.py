@@ -6,10 +6,12 @@ end of the run. Once the trouble is over, no gap remains.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from simulator.streams import STREAMS
 from tap_botsessions.engine.windows import Window
 from tests.chaos.history import bot_of_key
 from tests.chaos.truth import time_of
@@ -28,6 +30,7 @@ _NEAR = timedelta(seconds=3)
 
 _INCOMPLETE = "incomplete: "
 _ENDS = ("start", "end")
+_VENDORS = {"avaamo": "Avaamo", "kore": "Kore.ai"}
 
 
 def gaps_in(state: Mapping[str, Any] | None) -> Gaps:
@@ -72,7 +75,7 @@ def has_reason(owed: Owed, bot: Bot, gap: Window) -> bool:
     wider = Window(gap.start - _NEAR, gap.end + _NEAR)
     is_haunted = any(
         bot_of_key(key) in alike and time_of(*owed.hidden(key)) in wider
-        for key in owed.run.hidden
+        for key in owed.run.hidden | owed.run.disowned
     )
     return is_haunted or any(
         fault.is_a_gap and fault.concerns(*each)
@@ -100,9 +103,9 @@ def _is_named_at_the_end(owed: Owed, bot: Bot, gaps: Sequence[Window]) -> Iterat
         for line in owed.run.log.splitlines()
         if _INCOMPLETE in line and " gap" in line
     ]
-    is_named = any(
-        "all of it" in line or (stream in line and name in line) for line in lines
-    )
+    table = STREAMS[stream]
+    words = f"{_VENDORS[table.vendor]}, all of it:|{stream}, \\w+ {re.escape(name)}[;:]"
+    is_named = any(re.search(words, line) for line in lines)
     counted = gaps_that_count(owed, defaultdict(list, {bot: [*gaps]}))
     if is_named != (bot in counted):
         yield f"{bot} has {len(gaps)} gaps, and the end of the log says {lines}"

@@ -128,7 +128,7 @@ class Owed:
     def _is_shown(self, key: Key) -> bool:
         """Whether a record was in its list all the time, and is asked for."""
         stream, name = key
-        return key not in self.run.gone | self.run.disowned and (
+        return key not in self.run.gone and (
             stream != "kore_sessions" or self._is_asked_for(name)
         )
 

@@ -37,6 +37,7 @@ class Scope:
         may_pass: Whether time may pass within a run.
         is_real: Whether the tap is a process of its own.
         is_silent: Whether a vendor leaves some requests without an answer for good.
+        is_haunted: Whether records are counted and not served.
     """
 
     bots: dict[str, list[str]]
@@ -45,6 +46,7 @@ class Scope:
     may_pass: bool
     is_real: bool
     is_silent: bool
+    is_haunted: bool
 
 
 def weather(random: Random, scope: Scope) -> Weather:
@@ -71,13 +73,17 @@ def _passing(random: Random, scope: Scope) -> list[Fault]:
         share, seed = random.uniform(0.02, 0.15), random.getrandbits(32)
         faults.append(Fault(kind, probability=share, seed=seed))
     if random.random() < 0.15:
-        stream = random.choice([*scope.bots])
+        served = random.choice([*scope.bots])
         seconds = random.uniform(0.1, 1) * LONGEST_OUTAGE
-        faults.append(Fault(OUTAGE, stream, after=_soon(random, 60), seconds=seconds))
+        faults.append(Fault(OUTAGE, served, after=_soon(random, 60), seconds=seconds))
     if random.random() < 0.3:
         # A list is read three times before its window is given up.
         stream, bot = _somewhere(random, scope)
-        kind, times = random.choice([*TOTALS]), random.randint(1, 2)
+        # A count that is short by what is not served looks right.
+        kinds = [
+            kind for kind in TOTALS if not (scope.is_haunted and kind[-2:] == "-1")
+        ]
+        kind, times = random.choice(kinds), random.randint(1, 2)
         faults.append(Fault(kind, stream, bot, random.randrange(30), times))
     return faults
 

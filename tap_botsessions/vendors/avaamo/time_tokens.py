@@ -42,6 +42,9 @@ UNITS = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds"}
 
 _REFUSALS = {400, 422}
 
+_SLOW_ATTEMPTS = 2
+"""At a range that may be too long for an answer in time."""
+
 _DEFAULT = timedelta(days=3)
 """So far back goes a list that is asked for without a range (both pages)."""
 
@@ -209,11 +212,19 @@ class TimeTokens:
         Raises:
             UnavailableError: That can't be said, after as many attempts as may be.
         """
+        fetch = query.fetch_count(window, unit)
         try:
-            [page] = yield [query.fetch_count(window, unit)]
+            [page] = yield [replace(fetch, slow_attempts=_SLOW_ATTEMPTS)]
         except UnavailableError as error:
+            if error.is_slow:
+                # In a larger unit than its own, a server sees a longer range, which may
+                # be too long; in its own it has an answer for an hour.
+                hour = query.last(timedelta(hours=1))
+                is_longer = window.width > hour.width
+                if is_longer and (yield from self._try(hour, unit, query)):
+                    raise
             # These are what a server may well make of a time that is no time.
-            if error.status not in {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}:
+            elif error.status not in {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}:
                 raise
             if unit != self.unit:
                 self._nonsense.add(unit)
