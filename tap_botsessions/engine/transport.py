@@ -218,8 +218,7 @@ class Transport:
             for raw in overdue:
                 del self._due[raw]
         for raw in overdue:
-            # It may have come to its end just now, and be closed.
-            with suppress(OSError, RuntimeError, ValueError):
+            with suppress(OSError, RuntimeError, ValueError):  # it has just ended
                 raw.shutdown()
 
     @contextmanager

@@ -251,17 +251,17 @@ def test_only_so_many_gaps_are_narrowed_to_a_second(simulator: Simulator) -> Non
 def test_a_window_that_takes_too_long_is_narrowed_and_its_width_is_learnt(
     stream: str, too_wide: Literal["504", "nothing"]
 ) -> None:
-    days = 60 if too_wide == "504" else 12
+    days = 120 if too_wide == "504" else 12
     with Simulator(World(days=days, sessions_per_day=12)) as simulator:
         simulator.options.widest_seconds = 1.5 * 86_400
         simulator.options.too_wide = too_wide
-        settings = {"request_timeout_seconds": 1, "max_concurrent_requests": 2}
-        synced = sync(simulator, None, (stream,), **settings)
+        synced = sync(simulator, None, (stream,), request_timeout_seconds=1)
         is_complete(synced, simulator.world, stream)
-        refused = [call for call in simulator.requests if width_of(call) > 1.6]
-        # Each twice; two windows of a bot are under way before a width is learnt, and
-        # a wider one is tried again now and then.
-        assert 0 < len(refused) <= (40 if days > 12 else 24)
+        refused = [call for call in simulator.requests if width_of(call) > 1.5]
+        # Each twice: what is under way before a width is learnt, and a wider window
+        # that is tried again now and then.
+        assert 0 < len(refused) <= (60 if days > 12 else 32)
+        assert len(simulator.requests) - len(refused) <= 2 * days / 0.75 + 20
 
 
 def width_of(call: Any) -> float:

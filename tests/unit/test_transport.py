@@ -12,7 +12,6 @@ import jwt
 import pytest
 import requests
 import requests_mock
-from urllib3 import HTTPResponse
 
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.options import Options
@@ -336,13 +335,3 @@ def test_a_date_to_wait_for_is_one_of_the_servers_clock() -> None:
         "Retry-After": format_datetime(now + timedelta(seconds=7), usegmt=True),
     }
     assert refused({"status_code": 503, "headers": headers}).wait == 7
-
-
-def test_an_answer_that_has_just_come_to_its_end_is_not_overdue() -> None:
-    """It may be closed between the look at the clock and the end of its socket."""
-    own = transport()
-    raw = HTTPResponse(b"", preload_content=False)
-    raw.close()
-    own._due[raw] = 0.0
-    own.end_overdue()
-    assert not own._due
