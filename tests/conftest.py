@@ -165,6 +165,12 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is written after each window."""
+    hand_in(monkeypatch, max_rows_unvouched=0)
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow without a pause."""
     hand_in(monkeypatch, max_backoff=0.0)

@@ -19,7 +19,7 @@ from tap_botsessions.engine.options import Limits
 from tap_botsessions.singer.writer import PieceWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import IO
 
     from singer_sdk.helpers.types import Record
@@ -79,10 +79,15 @@ class AirbyteWriter(PieceWriter):
         match message:
             case RecordMessage(stream=stream, record=record):
                 self.write_records(stream, [record])
-            case StateMessage(value=value) if self._resumes:
-                self._state = value.get("bookmarks", {}).get(self._stream)
-                if time.monotonic() > self._last_flush + _SECONDS_BETWEEN_STATES:
-                    self.flush()
+            case StateMessage(value=value):
+                self.write_state(value)
+
+    @override
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        if self._resumes:
+            self._state = state.get("bookmarks", {}).get(self._stream)
+            if time.monotonic() > self._last_flush + _SECONDS_BETWEEN_STATES:
+                self.flush()
 
     @override
     def write_records(self, stream: str, records: Sequence[Record]) -> None:

@@ -34,6 +34,9 @@ class Limits:
         max_followed: Records of a bot that are read again by their ids; where there
             are more, their time is read again instead.
         rows_per_write: Rows that are emitted between two looks at what has come in.
+        max_seconds_unvouched: Seconds for which rows may have been written that no
+            state vouches for yet.
+        max_rows_unvouched: So many of those there may be.
         bytes_per_write: Bytes that are collected before they are written.
         max_pause: Seconds: a vendor that asks for a longer pause is not waited for.
         max_backoff: Seconds of the longest pause before a retry that the vendor did
@@ -54,6 +57,8 @@ class Limits:
     max_ids_per_request: int = 50
     max_followed: int = 2_000
     rows_per_write: int = 500
+    max_seconds_unvouched: float = 2.0
+    max_rows_unvouched: int = 20_000
     bytes_per_write: int = 1 << 16
     max_pause: float = 3600.0
     max_backoff: float = 60.0

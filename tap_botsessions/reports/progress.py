@@ -220,6 +220,10 @@ class StreamProgress:
         wait = max((bot.wait for bot in self.under_way), default=0.0)
         return wait + (self.seconds + wait) * to_come / max(made, 1)
 
+    def is_waiting(self) -> bool:
+        """Whether each bot that is under way waits for its budget."""
+        return all(bot.wait for bot in self.bots if not bot.is_over)
+
     @property
     def waiting(self) -> str:
         """For whose budget bots are waiting, and how long; empty if for none."""

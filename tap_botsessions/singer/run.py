@@ -6,7 +6,9 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tap_botsessions.engine.errors import OutputError
 from tap_botsessions.singer.audit import SyncWindows
+from tap_botsessions.singer.checkpoints import Checkpoints
 from tap_botsessions.singer.writer import PieceWriter, Shutdown, die_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Run:
         failures: The bots that failed.
         audit: The audit trail.
         shutdown: Ends the run at a signal.
+        checkpoints: Writes the state.
     """
 
     def __init__(self, tap: Tap, options: Options) -> None:
@@ -39,6 +42,7 @@ class Run:
         self.options = options
         self.failures: list[Failure] = []
         self.audit = SyncWindows(tap, self.failures)
+        self.checkpoints = Checkpoints(self._write_state, options.limits)
         self.shutdown = Shutdown(self._write_rest)
         self._is_syncing = False
 
@@ -68,12 +72,17 @@ class Run:
             die_of(number)
         self.shutdown.request(number)
 
-    def write_state(self) -> None:
+    def _write_state(self) -> None:
         """Write the state, if it may be written now.
 
         In BATCH mode the records leave later, and the SDK writes the state then.
         """
-        if not self.options.config.get("batch_config"):
+        if self.options.config.get("batch_config"):
+            return
+        writer = self._tap.message_writer
+        if isinstance(writer, PieceWriter):
+            writer.write_state(self._tap.state)
+        else:
             self._tap.state_writer.write_state(self._tap.state)
 
     def flush(self) -> None:
@@ -83,12 +92,19 @@ class Run:
 
     @contextmanager
     def flushing(self) -> Iterator[None]:
-        """Flush at the end of the block."""
+        """Write the state and flush at the end of the block.
+
+        But not where something before it could not be written.
+        """
         try:
             yield
-        finally:
-            self.flush()
+        except OutputError:
+            raise
+        except BaseException:
+            self._write_rest()
+            raise
+        self._write_rest()
 
     def _write_rest(self) -> None:
-        self.write_state()
+        self.checkpoints.write()
         self.flush()

@@ -177,13 +177,14 @@ class SingerStream(Stream):
         complete = self.source.complete(result)
         self._note_gap(bot, result, complete)
         self._run.audit.record(self.name, bot, complete, len(records))
-        self._checkpoint(bot, complete)
+        self._checkpoint(bot, complete, len(records))
         self._log(bot, result, len(records))
 
     def _on_tick(self) -> None:
         self._run.shutdown.on_tick()
         self.source.transport.end_overdue()
         self.summaries.on_tick()
+        self._run.checkpoints.on_tick(self.progress.is_waiting)
 
     def _log(self, bot: str, result: WindowResult, emitted: int) -> None:
         """Report a window that was read."""
@@ -283,11 +284,11 @@ class SingerStream(Stream):
         others = "; the others go on" if self.progress.under_way else ""
         self.logger.warning("%s failed: %s%s", label, error, others)
 
-    def _checkpoint(self, bot: str, result: WindowResult) -> None:
-        """Move a bot's bookmark on to the end of a window, and write the state."""
+    def _checkpoint(self, bot: str, result: WindowResult, rows: int) -> None:
+        """Move a bot's bookmark on to the end of a window."""
         if self._bookmarks.are_kept:
             self._bookmarks.move(bot, result.window.end if result.window else None)
-            self._run.write_state()
+            self._run.checkpoints.add(rows)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import OutputError
@@ -43,12 +43,24 @@ class PieceWriter(MsgSpecWriter):
         self._piece = piece
         self._file = file
         self._pending = bytearray()
+        self._last_state = b""
 
     @override
     def write_message(self, message: Message) -> None:
+        if isinstance(message, StateMessage):
+            self.write_state(message.value)
+            return
         self._pending += self.format_message(message)
         if len(self._pending) >= self._piece or not isinstance(message, RecordMessage):
             self.flush()
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Write a STATE message, unless it is the same as the last one."""
+        line = _encoder.encode({"type": "STATE", "value": state}) + b"\n"
+        if line != self._last_state:
+            self._last_state = line
+            self._pending += line
+        self.flush()
 
     def write_records(self, stream: str, records: Sequence[Record]) -> None:
         """Write RECORD messages of a stream, encoded all at once."""

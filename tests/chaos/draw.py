@@ -150,6 +150,7 @@ def _limits(random: Random) -> dict[str, int]:
         "rows_per_write": random.choice((500, 7, 1)),
         "bytes_per_write": random.choice((1 << 16, 1 << 16, 2000, 1)),
         "max_gaps": random.choice((50, 50, 2)),
+        "max_rows_unvouched": random.choice((20_000, 40, 0, 0)),
     }
 
 

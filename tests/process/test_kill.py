@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -141,6 +141,23 @@ def reached(simulator: Simulator, requests: int) -> bool:
     return len(simulator.requests) >= requests
 
 
+def test_what_a_process_read_more_than_two_seconds_ago_is_vouched_for(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.faults.rules.append(Rule(latency(0.2)))
+    with running(simulator, tmp_path, None, **FINE) as run:
+        run.wait_for(partial(reached, simulator, 120))
+        messages = whole_lines(run.die_of(signal.SIGKILL))
+    states = [n for n, each in enumerate(messages) if each["type"] == "STATE"]
+    assert states
+    after = [
+        datetime.fromisoformat(each["time_extracted"])
+        for each in messages[states[-1] :]
+        if each["type"] == "RECORD"
+    ]
+    assert not after or max(after) - min(after) < timedelta(seconds=2.5)
+
+
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 
@@ -159,9 +176,9 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(
             time.sleep(random.uniform(0, 0.01))
             output = run.die_of(signum)
         lost = target.take(whole_lines(output))
-        assert_of_one_window(lost, timedelta(days=1))
-        assert target.again <= kill * MOST_IN_A_WINDOW
         if signum != signal.SIGKILL:
+            assert_of_one_window(lost, timedelta(days=1))
+            assert target.again <= kill * MOST_IN_A_WINDOW
             assert output.endswith(b"\n")
     with running(simulator, tmp_path, target.state, **FINE) as run:
         assert run.process.wait(PATIENCE) == 0

@@ -70,7 +70,7 @@ def a_checkpoint_before_its_rows(patch: Patch) -> None:
         self: SingerStream, outcome: Outcome, scheduler: Scheduler
     ) -> Iterator[Sequence[dict[str, Any]]]:
         if not isinstance(outcome.result, BotError):
-            self._checkpoint(outcome.bot, outcome.result)
+            self._checkpoint(outcome.bot, outcome.result, 0)
         yield from emitted(self, outcome, scheduler)
 
     patch.setattr(SingerStream, "_emitted", hasty)
@@ -151,7 +151,7 @@ def a_bot_that_failed_moves_on(patch: Patch) -> None:
     def move_on(self: SingerStream, bot: str, error: BotError) -> None:
         fail(self, bot, error)
         whole = self.source.sync_range(bot, None)
-        self._checkpoint(bot, WindowResult(whole, []))
+        self._checkpoint(bot, WindowResult(whole, []), 0)
 
     patch.setattr(SingerStream, "_fail", move_on)
 

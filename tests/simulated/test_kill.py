@@ -15,8 +15,7 @@ import pytest
 from typing_extensions import override
 
 from simulator import Simulator, World
-from tap_botsessions.tap import TapBotsessions
-from tests.conftest import Records, Synced, config_for, end_of, sync
+from tests.conftest import Records, Synced, Tap, config_for, end_of, sync
 from tests.truth import STREAMS, assert_same, expected, key_of
 
 if TYPE_CHECKING:
@@ -130,6 +129,7 @@ class Ending(Synced):
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.usefixtures("eager")
 def test_a_stream_that_ends_again_and_again_loses_nothing(
     simulator: Simulator, world: World, seed: int
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_stream_that_ends_again_and_again_loses_nothing(
     config = config_for(simulator, **FINE)
     while True:
         ending = Ending(left=random.randrange(1, 30))
-        tap = TapBotsessions(config=config, state=target.state, message_writer=ending)
+        tap = Tap(config=config, state=target.state, message_writer=ending)
         try:
             tap.sync_all()
         except EndedError:
@@ -153,6 +153,7 @@ def test_a_stream_that_ends_again_and_again_loses_nothing(
     assert target.again == 0
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_stream_may_end_at_any_line_of_a_run(
     simulator: Simulator, world: World
 ) -> None:

@@ -272,7 +272,7 @@ def test_more_open_sessions_than_are_followed_are_corrected_once_they_are_too_ol
     assert all(datetime.fromisoformat(start) >= day(39) for start in starts)
 
 
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few", "eager")
 def test_more_open_sessions_than_are_followed_are_corrected_after_any_kill(
     simulator: Simulator, world: World
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_run_goes_on_from_the_state_of_the_last_one(simulator: Simulator) -> N
     assert third.state == second.state
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_killed_run_can_be_resumed_from_any_of_its_states(
     simulator: Simulator,
 ) -> None:
