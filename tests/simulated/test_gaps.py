@@ -370,3 +370,19 @@ def test_a_field_that_is_nested_deep_stops_nobody(
     for key, record in found.items():
         assert (record["additional_fields"] is not None) == (key[0] == bot != other)
     assert synced.failures == []
+
+
+def test_a_gap_is_closed_where_records_alone_show_the_vendors_time(
+    simulator: Simulator,
+) -> None:
+    """It was vouched for when it was found: what is read of it now is all of it."""
+    stream, world = "kore_sessions", simulator.world
+    simulator.options.date = "nonsense"
+    haunt(world, stream, 80)
+    first = sync(simulator, None, (stream,))
+    assert any(gaps(first, stream))
+    world.heal()
+    for again in ({}, AGAIN):
+        second = sync(simulator, copy.deepcopy(first.state), (stream,), **again)
+        assert not any(gaps(second, stream))
+        assert second.failures == []
