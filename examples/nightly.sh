@@ -14,7 +14,7 @@ folder="${config%.json}-state"
 mkdir -p "$folder"
 if command -v flock > /dev/null; then
   exec 9> "$folder/lock"
-  flock --nonblock 9 || { echo "$config: another run goes on" >&2; exit 1; }
+  flock --timeout 3 9 || { echo "$config: another run goes on" >&2; exit 1; }
 fi
 
 # The target's last state counts, unless a kill has cut it short: the newlines tell.

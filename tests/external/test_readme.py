@@ -135,25 +135,31 @@ def test_the_commands_lead_to_rows_and_an_exit_code_that_can_be_trusted(
 
 
 def test_a_kill_costs_nothing_but_the_time(pipeline: Pipeline, server: Server) -> None:
-    """Of all programs at once, at a moment when a part has been loaded."""
+    """Of all programs at once, after a run that left a state; it is cut short, too."""
     world = World(sessions_per_day=6, days=20, open_fraction=0)
     with Simulator(world) as simulator:
+        pipeline.configure(simulator, end_date="2026-03-08")
+        assert pipeline.run(NIGHT)[0] == 0
+        simulator.requests.clear()
         simulator.faults.rules.append(Rule(latency(0.1)))
         pipeline.configure(simulator, window_days=1)
-        states = pipeline.folder / "config-state" / "states"
         with pipeline.start(NIGHT) as process:
             deadline = time.monotonic() + PATIENCE
-            while not (states.exists() and states.stat().st_size):
+            while len(simulator.requests) < 20:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             code, printed = pipeline.run(NIGHT)
             assert (code, printed) == (1, "config.json: another run goes on\n")
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        states.write_text(f'{states.read_text()}{{"bookmarks": {{"avaa')  # cut short
+        states = pipeline.folder / "config-state" / "states"
+        states.write_text(f'{states.read_text()}{{"bookmarks": {{"avaa')
         simulator.faults.rules.clear()
+        simulator.requests.clear()
         assert pipeline.run(NIGHT)[0] == 0
         assert_loaded(server, world)
+    usage = [call for call in simulator.requests if call.endpoint == "usage"]
+    assert 0 < len(usage) < 2 * 15  # not from start_date on
 
 
 def test_a_target_that_dies_is_named(pipeline: Pipeline) -> None:
