@@ -16,6 +16,7 @@ from tap_botsessions.engine.pages import NOBODY
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.stream import SyncRanges
 from tap_botsessions.engine.transport import discreet_urllib3
+from tap_botsessions.engine.workers import Workers
 from tap_botsessions.reports.progress import StreamProgress
 from tap_botsessions.reports.summaries import Summaries
 from tap_botsessions.singer.bookmarks import Bookmarks
@@ -123,7 +124,7 @@ class SingerStream(Stream):
         source = self.source
         with Scheduler(
             self._jobs([context[source.bot_key]] if context else source.bots),
-            workers=source.config["max_concurrent_requests"],
+            workers=Workers(source.config["max_concurrent_requests"]),
             retries=source.config["max_retries"],
             limits=source.options.limits,
             on_tick=self._on_tick,
@@ -234,6 +235,7 @@ class SingerStream(Stream):
             first=by_id,
             settles_first=source.settles_first,
             on_request=partial(self.progress.requested, bots[0]),
+            host=source.transport.health,
         )
 
     @property

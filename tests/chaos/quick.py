@@ -78,7 +78,7 @@ class Clock(NamedTuple):
 def quick(start: Start) -> Iterator[None]:
     """Make the waits of this process short, and move the limits."""
     clocks = {
-        "engine.scheduler.time": Clock(SPEED),
+        "engine.workers.time": Clock(SPEED),
         "vendors.kore.account.time": Clock(ahead=start.ahead),
     }
     limits = replace(Limits(tick=0.005), **start.limits)
