@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 
+from tests.chaos.hunt import BUGS, hunt
 from tests.chaos.many import in_processes
 from tests.chaos.trial import run_seed
 
@@ -19,6 +20,9 @@ def main() -> None:
         report = run_seed(arguments.seed)
         sys.stdout.write(f"{report.text(arguments.lines)}\n")
         sys.exit(bool(report.wrong))
+    if arguments.bugs:
+        _hunt(arguments.processes)
+        return
     began, failed = time.monotonic(), 0
     counts: Counter[str] = Counter()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
@@ -38,6 +42,14 @@ def main() -> None:
     sys.exit(bool(failed))
 
 
+def _hunt(processes: int) -> None:
+    """Put bugs into the tap, and say at which seed each is found."""
+    for bug, report in in_processes(hunt, BUGS, processes):
+        wrong = report.wrong[0][:200] if report.wrong else "not found"
+        sys.stdout.write(f"{bug}: seed {report.seed}: {wrong}\n")
+        sys.stdout.flush()
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
     add = parser.add_argument
@@ -46,6 +58,7 @@ def _parse() -> argparse.Namespace:
     add("--seeds", type=int, default=2000, help="how many to try")
     add("--first", type=int, default=0, help="the first of them")
     add("--processes", type=int, default=os.cpu_count())
+    add("--bugs", action="store_true", help="find those that are put into the tap")
     return parser.parse_args()
 
 
