@@ -7,9 +7,14 @@ import os
 import sys
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
+from tests.chaos.hunt import BUGS, hunt
 from tests.chaos.many import in_processes
 from tests.chaos.trial import run_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def main() -> None:
@@ -19,6 +24,9 @@ def main() -> None:
         report = run_seed(arguments.seed)
         sys.stdout.write(f"{report.text(arguments.lines)}\n")
         sys.exit(bool(report.wrong))
+    if arguments.bugs is not None:
+        _hunt(arguments.bugs or BUGS, arguments.processes)
+        return
     began, failed = time.monotonic(), 0
     counts: Counter[str] = Counter()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
@@ -38,6 +46,14 @@ def main() -> None:
     sys.exit(bool(failed))
 
 
+def _hunt(bugs: Iterable[str], processes: int) -> None:
+    """Put bugs into the tap, and say at which seed each is found."""
+    for bug, report in in_processes(hunt, bugs, processes):
+        wrong = report.wrong[0][:200] if report.wrong else "not found"
+        sys.stdout.write(f"{bug}: seed {report.seed}: {wrong}\n")
+        sys.stdout.flush()
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
     add = parser.add_argument
@@ -46,6 +62,7 @@ def _parse() -> argparse.Namespace:
     add("--seeds", type=int, default=2000, help="how many to try")
     add("--first", type=int, default=0, help="the first of them")
     add("--processes", type=int, default=os.cpu_count())
+    add("--bugs", nargs="*", help="put these into the tap, or all, and find them")
     return parser.parse_args()
 
 

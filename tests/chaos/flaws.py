@@ -15,6 +15,9 @@ DENSEST = 20
 
 HOUR = 3600.0
 
+LIMITS = {"list_cap", "last_position", "widest_seconds", "listed_twice"}
+"""The options by which lists are not whole, or repeat themselves."""
+
 
 def answers(random: Random) -> dict[str, Any]:
     """Draw how answers are worded and dated; records are the same either way."""

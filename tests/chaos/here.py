@@ -141,6 +141,7 @@ def _give_up_writing(_: OSError) -> NoReturn:
 
 def _see_requests_off() -> None:
     """Wait for requests that are under way: they would end with a process."""
+    gc.collect()  # a reading that was not closed ends as it is thrown away
     for thread in threading.enumerate():
         if thread.name.startswith("tap-botsessions"):
             thread.join(PATIENCE)

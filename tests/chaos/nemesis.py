@@ -97,8 +97,14 @@ VERDICTS: dict[str, Effect] = {
 OUTAGE = "outage"
 """The host is down for a while."""
 
-LONGEST_OUTAGE = 60.0
-"""Seconds of the fast clock for which a host may be down and retries are enough."""
+LONGEST_OUTAGE = 20 * 60.0
+"""Seconds of the fast clock for which a host may be down in passing."""
+
+PATIENCE_MINUTES = {False: 60, True: 1000}
+"""How long the tap waits for a host, by the fast clock, if answers may stay away.
+
+A time-out, which is not of that clock, takes an hour of it.
+"""
 
 _EFFECTS = REFUSALS | KORE_REFUSALS | SILENCES | TOTALS | VERDICTS
 
@@ -165,6 +171,8 @@ class Fault:
 
     def concerns(self, stream: str, bot: str) -> bool:
         """Whether it befalls requests for a bot, in a stream."""
+        if self.kind == OUTAGE and self.stream:
+            return STREAMS[self.stream].vendor == STREAMS[stream].vendor
         return self.stream in {None, stream} and self.bot in {None, bot}
 
     @property

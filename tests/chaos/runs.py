@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.streams import STREAMS
 from tests.chaos.here import run_here
 from tests.chaos.history import AUDIT
+from tests.chaos.nemesis import PATIENCE_MINUTES
 from tests.chaos.process import run_process
 from tests.chaos.quick import Start
 
@@ -60,10 +61,12 @@ def _config(vendors: Vendors, folder: Path) -> dict[str, Any]:
     plan, run, url = vendors.plan, vendors.run, vendors.simulator.url
     world, weather = vendors.simulator.world, run.step.weather
     config = plan.settings | run.step.settings
+    is_silent = weather.is_silent or plan.is_silent
     config |= {
         "end_date": run.end.isoformat(),
         "max_retries": weather.retries,
-        "request_timeout_seconds": 0.4 if weather.is_silent or plan.is_silent else 30,
+        "outage_minutes": PATIENCE_MINUTES[is_silent],
+        "request_timeout_seconds": 0.4 if is_silent else 30,
     }
     if run.step.trouble.unmappable:
         stream, bot = run.step.trouble.unmappable

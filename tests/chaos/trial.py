@@ -16,6 +16,7 @@ from unittest.mock import patch
 from simulator import Assumptions, Simulator, World
 from tests.chaos.checker import Checker
 from tests.chaos.draw import draw
+from tests.chaos.flaws import LIMITS
 from tests.chaos.history import Key, Run
 from tests.chaos.runs import run_tap
 from tests.chaos.target import MessageError, read
@@ -23,6 +24,8 @@ from tests.chaos.vendors import Vendors
 from tests.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.chaos.plan import Plan
 
 
@@ -86,9 +89,20 @@ def run_seed(seed: int) -> Report:
     for run in runs:
         report.events += run.events
         report.counts += run.counts + Counter([_ending(run)])
-    report.counts += checker.counts
+    report.counts += checker.counts + Counter(_kinds(plan))
     gc.collect()
     return report
+
+
+def _kinds(plan: Plan) -> Iterator[str]:
+    """What a plan has that is not as documented, in words."""
+    options = plan.options
+    for name in LIMITS & options.keys():
+        yield f"seeds with {name}"
+    for name in ("date", "nothing", "kore_spelling"):
+        yield f"seeds with {name}: {options[name]}"
+    if any(step.trouble.unmappable for step in plan.steps):
+        yield "seeds with a map that fails"
 
 
 def _secrets(plan: Plan, world: World) -> list[str]:

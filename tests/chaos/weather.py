@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,13 @@ def _showers(random: Random, scope: Scope) -> Fault:
 def _final(random: Random, scope: Scope) -> Fault:
     """Draw a fault for which bots are given up."""
     stream, bot = _somewhere(random, scope)
-    kind = random.choice([*VERDICTS, *VERDICTS, "500", "html", "total +1"])
+    kind = random.choice(
+        [*VERDICTS, *VERDICTS, "500", "html", "total +1", "total +1", OUTAGE]
+    )
+    if kind == OUTAGE:
+        after = random.choice((0, random.randrange(1, 60)))
+        stream = random.choice([*scope.bots])
+        return Fault(OUTAGE, stream, after=after, seconds=math.inf, is_final=True)
     after = random.choice((0, 0, random.randrange(1, 20)))
     return Fault(kind, stream, bot, after, is_final=True)
 

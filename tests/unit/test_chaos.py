@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from tap_botsessions.engine.windows import Window
 from tests.chaos.draw import draw
+from tests.chaos.gaps import gaps_in, is_in
+from tests.chaos.nemesis import OUTAGE, Fault
 from tests.chaos.target import MessageError, read
 from tests.chaos.trial import Report
 
@@ -19,6 +24,30 @@ def test_a_seed_that_fails_says_how_to_replay_it() -> None:
     first, *lines = report.text(lines=2).splitlines()
     assert first == "uv run -m tests.chaos --seed 7"
     assert lines == ["  wrong: lost", "  event 98", "  event 99"]
+
+
+def test_gaps_are_read_from_a_state() -> None:
+    gap = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-01T00:00:02Z"}
+    partitions = [
+        {"context": {"bot_id": "st-1"}, "gaps": [gap | {"since": gap["end"]}]},
+        {"context": {"bot_id": "st-2"}},
+    ]
+    state = {"bookmarks": {"kore_sessions": {"partitions": partitions}}}
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    [window] = gaps_in(state)["kore_sessions", "st-1"]
+    assert window == Window(start, start + timedelta(seconds=2))
+    assert not gaps_in(state)["kore_sessions", "st-2"]
+    assert not gaps_in(None)
+    assert is_in(start, [window])
+    assert not is_in(window.end, [window])
+
+
+def test_a_host_that_is_down_is_so_for_all_streams_of_its_vendor() -> None:
+    down = Fault(OUTAGE, "avaamo_usage", seconds=60.0)
+    assert down.concerns("avaamo_messages", "201")
+    assert not down.concerns("kore_sessions", "st-1")
+    refused = Fault("500", "avaamo_usage")
+    assert not refused.concerns("avaamo_messages", "201")
 
 
 SCHEMA = b'{"type":"SCHEMA","stream":"s","schema":{},"key_properties":["id"]}\n'

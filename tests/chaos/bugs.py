@@ -1,0 +1,191 @@
+"""Bugs to be put into the tap, each with words of how the chaos test finds it.
+
+Those about what vendors count and don't serve are in `gap_bugs`.
+"""
+
+from __future__ import annotations
+
+import re
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.pages import WindowResult
+from tap_botsessions.engine.reader import _WindowReader
+from tap_botsessions.engine.transport import Transport
+from tap_botsessions.engine.verification import Walk
+from tap_botsessions.engine.windows import Window
+from tap_botsessions.engine.words import Words
+from tap_botsessions.singer.stream import SingerStream
+from tap_botsessions.singer.writer import PieceWriter
+from tap_botsessions.vendors.kore.open_sessions import OpenSessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from datetime import datetime
+
+    import requests
+
+    from tap_botsessions.engine.jobs import Outcome
+    from tap_botsessions.engine.pages import Fetch, Page, PagedList
+    from tap_botsessions.engine.scheduler import Scheduler
+
+Patch = pytest.MonkeyPatch
+FINDINGS: dict[str, str] = {}
+BUGS: dict[str, Callable[[Patch], None]] = {}
+
+
+def found_by(
+    words: str,
+) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """Add a bug, and how it is found."""
+
+    def add(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        BUGS[plant.__name__], FINDINGS[plant.__name__] = plant, words
+        return plant
+
+    return add
+
+
+@found_by("a state says that .* records have not come")
+def a_checkpoint_before_its_rows(patch: Patch) -> None:
+    emitted = getattr_static(SingerStream, "_emitted")
+
+    def hasty(
+        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+    ) -> Iterator[Sequence[dict[str, Any]]]:
+        if not isinstance(outcome.result, BotError):
+            self._checkpoint(outcome.bot, outcome.result, 0)
+        yield from emitted(self, outcome, scheduler)
+
+    patch.setattr(SingerStream, "_emitted", hasty)
+
+
+@found_by("a state says that .* records have not come")
+def a_page_skipped(patch: Patch) -> None:
+    """The last page of a list, and the count is made to fit."""
+    whole = getattr_static(_WindowReader, "_walk")
+
+    def hasty(
+        self: _WindowReader, *args: Any, **options: Any
+    ) -> Generator[Sequence[Fetch], Sequence[Page], Walk]:
+        rows = self._union.rows
+        before = {**rows}
+        walk = yield from whole(self, *args, **options)
+        pages = walk.pages[:-1] or walk.pages
+        rows.clear()
+        rows.update(before)
+        self._union.add(*pages)
+        total = sum(page.received for page in pages)
+        return Walk([page._replace(total=total) for page in pages], walk.page_size)
+
+    patch.setattr(_WindowReader, "_walk", hasty)
+
+
+@found_by("was served and left its list, and has not come")
+def a_union_not_kept(patch: Patch) -> None:
+    """Of a list that is read again, only what the last attempt saw is kept."""
+    whole = getattr_static(_WindowReader, "_walk")
+
+    def forgetful(
+        self: _WindowReader, paged: PagedList, place: int, *args: Any, **options: Any
+    ) -> Generator[Sequence[Fetch], Sequence[Page], Walk]:
+        rows = self._union.rows
+        added = self.__dict__.setdefault("added", {})
+        for key in added.pop(place, ()):
+            rows.pop(key, None)
+        before = rows.keys() - ()
+        walk: Walk = yield from whole(self, paged, place, *args, **options)
+        added[place] = rows.keys() - before
+        return walk
+
+    patch.setattr(_WindowReader, "_walk", forgetful)
+
+
+@found_by("a state says that .* records have not come")
+def a_list_that_moved_taken_for_whole(patch: Patch) -> None:
+    patch.setattr(Walk, "flaw", "")
+
+
+@found_by("a state says that .* records have not come")
+def a_border_left_out(patch: Patch) -> None:
+    def contains(self: Window, instant: datetime) -> bool:
+        return self.start < instant < self.end
+
+    patch.setattr(Window, "__contains__", contains)
+
+
+@found_by("is {.*'session_status': 'active'.*}, not {")
+def open_sessions_forgotten(patch: Patch) -> None:
+    patch.setattr(OpenSessions, "starts", lambda *_, **__: {})
+
+
+@found_by("records have not come|is missing")
+def the_lookback_forgotten(patch: Patch) -> None:
+    patch.setattr(
+        "tap_botsessions.engine.stream.starting_point",
+        lambda start, bookmark, _: bookmark or start,
+    )
+
+
+@found_by("a state says that .* records have not come")
+def a_bot_that_failed_moves_on(patch: Patch) -> None:
+    fail = getattr_static(SingerStream, "_fail")
+
+    def move_on(self: SingerStream, bot: str, error: BotError) -> None:
+        fail(self, bot, error)
+        whole = self.source.sync_range(bot, None)
+        self._checkpoint(bot, WindowResult(whole, []), 0)
+
+    patch.setattr(SingerStream, "_fail", move_on)
+
+
+@found_by(r"\d+ bots failed, and the exit code is 0")
+def a_failure_hidden(patch: Patch) -> None:
+    fail = getattr_static(SingerStream, "_fail")
+
+    def hide(self: SingerStream, bot: str, error: BotError) -> None:
+        fail(self, bot, error)
+        self._run.failures.clear()
+
+    patch.setattr(SingerStream, "_fail", hide)
+
+
+@found_by("came 2 times")
+def a_record_twice(patch: Patch) -> None:
+    emitted = getattr_static(SingerStream, "_emitted")
+
+    def twice(
+        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+    ) -> Iterator[Sequence[dict[str, Any]]]:
+        for records in emitted(self, outcome, scheduler):
+            yield [*records, *records[-1:]]
+
+    patch.setattr(SingerStream, "_emitted", twice)
+
+
+@found_by("signal 15 cut a line|signal 2 cut a line|the last line is not whole|no JSON")
+def a_line_cut(patch: Patch) -> None:
+    """The end of what is pending is not written."""
+    flush = PieceWriter.flush
+
+    def cut(self: PieceWriter) -> None:
+        del self._pending[-1:]
+        flush(self)
+
+    patch.setattr(PieceWriter, "flush", cut)
+
+
+@found_by("it shows the secret")
+def a_secret_told(patch: Patch) -> None:
+    patch.setattr(Words, "redacted", lambda _, text: text)
+
+
+@found_by("it shows the message")
+def a_body_told(patch: Patch) -> None:
+    def tell(_: Transport, response: requests.Response) -> str:
+        return re.sub(r"simulated\S*|eyJ\S*|[\w./+=-]{24,}", "", response.text)
+
+    patch.setattr(Transport, "_vendor_message", tell)
