@@ -112,7 +112,8 @@ class Assumptions:
             body: The page.
             records: Its field that holds the records.
         """
-        if body[records] or self.nothing == "list":
+        is_counted = body.get("total") or body.get("total_entries")
+        if body[records] or is_counted or self.nothing == "list":
             return Reply(200, body)
         return Reply(204, b"") if self.nothing == "204" else Reply(200, {records: None})
 

@@ -95,7 +95,10 @@ class Synced(MsgSpecWriter):
 
 
 def config_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
-    """A configuration that reads all that a simulator has up to its clock."""
+    """A configuration that reads all that a simulator has up to its clock.
+
+    No outage is waited for: most tests have a server fail to see what becomes of that.
+    """
     world = simulator.world
     return {
         "avaamo_base_url": simulator.url,
@@ -109,6 +112,7 @@ def config_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
         "avaamo_requests_per_minute": 100_000,
         "kore_requests_per_minute": 100_000,
         "kore_requests_per_hour": 1_000_000,
+        "outage_minutes": 0,
         "start_date": world.start.isoformat(),
         "end_date": end_of(world).isoformat(),
         **settings,

@@ -85,6 +85,16 @@ READING = (
         ),
     ),
     th.Property(
+        "outage_minutes",
+        th.NumberType(minimum=0, maximum=1440),
+        default=10,
+        title="Outage minutes",
+        description=(
+            "How long a host that is down is waited for; 0: not at all. One that was "
+            "never reached is given up within a minute."
+        ),
+    ),
+    th.Property(
         "user_agent",
         th.StringType,
         title="User agent",

@@ -45,6 +45,7 @@ class Capacity:
         self._gaps = 0
         self._patience = _PATIENCE
         self._windows_left = 0
+        self._is_trying = False
 
     @property
     def narrows_gaps(self) -> bool:
@@ -54,6 +55,19 @@ class Capacity:
         second of the range.
         """
         return self._gaps < (_MAX_NARROWED if self._agreed else _MAX_DISPUTED)
+
+    def width_for(self, width: timedelta) -> timedelta:
+        """How wide a window may be that is to be so wide.
+
+        Now and then one window, and no other meanwhile, tries a wider one than is known
+        to be answered.
+        """
+        if self.max_width is None or width <= self.max_width:
+            return width
+        if self._windows_left > 0 or self._is_trying:
+            return self.max_width
+        self._is_trying = True
+        return min(width, 2 * self.max_width)
 
     def note_whole(
         self, width: timedelta, rows: int, refused: timedelta | None
@@ -69,17 +83,26 @@ class Capacity:
         self._agreed += rows > 0
         if refused is not None:
             self._note_refused(refused)
+        elif self.max_width is not None and width > self.max_width:
+            self._learn(width)
         elif self.max_width is not None and 2 * width >= self.max_width:
             self._windows_left -= 1
-            if self._windows_left <= 0:
-                self.max_width *= 2
-                self._windows_left = self._patience
 
     def _note_refused(self, width: timedelta) -> None:
-        if self.max_width is not None:
+        """Learn from a width that is too much, unless it is known to be.
+
+        Several windows of one width are under way at once, and each is refused.
+        """
+        if self.max_width is None:
+            self._learn(width / 2)
+        elif width <= self.max_width or self._is_trying:
             self._patience *= 2
-        self.max_width = min(width, self.max_width or width) / 2
+            self._learn(min(width / 2, self.max_width))
+
+    def _learn(self, width: timedelta) -> None:
+        self.max_width = width
         self._windows_left = self._patience
+        self._is_trying = False
 
     def note_served(self, rows: int) -> None:
         """Note that no more than so many records of a list can be had."""

@@ -14,6 +14,12 @@ FailureType = Literal["config_error", "system_error", "transient_error"]
 RateLimit = Literal["minute", "hour"]
 """The budget that a request was refused for."""
 
+Trouble = Literal["unreached", "down", "slow", "unclear"]
+"""What a failure tells of the host: that no connection to it could be made, that it
+says itself that it is down, that it took too long, or that it may be down; the last two
+may hold for one request only.
+"""
+
 
 class TransientError(Exception):
     """An answer, or the lack of one, that may be another one next time.
@@ -22,7 +28,7 @@ class TransientError(Exception):
         wait: Seconds that the vendor asks to wait, if it does.
         limit: The limit, of a minute or an hour, that the request was refused for.
         status: The status of the answer, if there was one.
-        is_slow: Whether it took too long.
+        trouble: What it tells of the host, if it is a sign of trouble.
     """
 
     def __init__(
@@ -31,15 +37,19 @@ class TransientError(Exception):
         wait: float | None = None,
         limit: RateLimit | None = None,
         status: int | None = None,
-        *,
-        is_slow: bool = False,
+        trouble: Trouble | None = None,
     ) -> None:
         """Keep what happened."""
         super().__init__(message)
         self.wait = wait
         self.limit = limit
         self.status = status
-        self.is_slow = is_slow
+        self.trouble = trouble
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it took too long."""
+        return self.trouble == "slow"
 
 
 class OutputError(BaseException):
@@ -116,6 +126,12 @@ class UnavailableError(RequestError):
         """Keep what happened."""
         super().__init__(message, status)
         self.is_slow = is_slow
+
+
+class HostError(BotError):
+    """The vendor's host is down, or can't be reached: nothing of it can be read."""
+
+    failure_type: ClassVar[FailureType] = "transient_error"
 
 
 class RecordError(BotError):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_botsessions.engine.capacity import next_width
 from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.health import Health
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
+    from tap_botsessions.engine.errors import TransientError
     from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import Fetch, Reading, Seen, WindowResult
 
@@ -47,6 +49,7 @@ class Job:
         settles_first: Whether no more of it is begun before its first part is over,
             since that may settle how the rest is read.
         on_request: Called for each request, with how many attempts at it have failed.
+        host: Whether the host that is asked is up.
     """
 
     bots: Sequence[str]
@@ -54,6 +57,7 @@ class Job:
     first: Reading | None = None
     settles_first: bool = False
     on_request: Callable[[int], None] = lambda _attempts: None
+    host: Health = field(default_factory=lambda: Health("the host", 0))
 
     @property
     def sync_range(self) -> Window | None:
@@ -115,14 +119,29 @@ class Task:
 
 @dataclass(eq=False)
 class Attempt:
-    """One fetch of a task's batch, and how it has fared so far."""
+    """One fetch of a task, and how it has fared so far.
+
+    Attributes:
+        task: The task.
+        fetch: What is asked.
+        place: The place of the page among those of its batch.
+        batch: Which batch of the task it is of, or none that is still wanted.
+        failed: How many attempts have failed.
+        error: What came of the last one that did.
+        due: When the next one may be made.
+        sent: When the last one was made.
+        is_doubtful: Whether that one was not likely to be answered soon.
+    """
 
     task: Task
     fetch: Fetch
     place: int
     batch: int
     failed: int = 0
+    error: TransientError | None = None
     due: float = 0.0
+    sent: float = 0.0
+    is_doubtful: bool = False
 
 
 class Lane:
@@ -134,12 +153,15 @@ class Lane:
         width: How wide its next window is.
         is_after_gap: Whether its last window was a gap.
         is_settled: Whether more than its first task may be begun.
+        is_well: Whether the last of its requests that came to an end was answered; none
+            as long as none has.
     """
 
     def __init__(self, job: Job) -> None:
         """Prepare the tasks of a job."""
         self.job = job
         self.is_settled = not job.settles_first
+        self.is_well: bool | None = None
         self.tasks: list[Task] = []
         self._bots = list(job.bots)
         if job.first is not None:
@@ -160,6 +182,22 @@ class Lane:
         """Whether there are tasks that have not been begun."""
         return not all(task.begun for task in self.tasks)
 
+    @property
+    def next_to_begin(self) -> Task:
+        """The first task that has not been begun."""
+        return next(task for task in self.tasks if not task.begun)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether there are tasks that are not over."""
+        return any(task.outcome is None for task in self.tasks)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its first task waits to make a request for the first time."""
+        first = self.tasks[0]
+        return not first.begun or not all(each.failed for each in first.attempts)
+
     def insert_after(self, task: Task, window: Window, seen: Seen) -> Task:
         """Add a task for a window that follows another one's."""
         rest = Task(self, window, seen)
@@ -175,7 +213,20 @@ class Lane:
         self.insert_after(task, Window(end, requested.end), later)
         return Window(requested.start, end)
 
-    def adapt(self, result: WindowResult, requested: Window, limits: Limits) -> None:
+    def insert_rest(
+        self, task: Task, result: WindowResult, limits: Limits
+    ) -> Task | None:
+        """Learn from how dense a window was, and add a task for what it left over."""
+        requested = task.requested
+        if requested is None or result.window is None or self.job.by_time is None:
+            return None
+        self._adapt(result, requested, limits)
+        if result.window.end >= requested.end:
+            return None
+        left = Window(result.window.end, requested.end)
+        return self.insert_after(task, left, result.carried_over)
+
+    def _adapt(self, result: WindowResult, requested: Window, limits: Limits) -> None:
         """Learn from a window how wide the next one should be.
 
         The window after a gap is as narrow, since a list may hold what belongs to the

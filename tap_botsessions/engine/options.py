@@ -41,6 +41,11 @@ class Limits:
         max_pause: Seconds: a vendor that asks for a longer pause is not waited for.
         max_backoff: Seconds of the longest pause before a retry that the vendor did
             not ask for.
+        max_outage: Seconds for which a host that is down is waited for, whatever the
+            settings say.
+        max_unreached: Seconds for which a host is tried that has never been reached.
+        is_interactive: Whether somebody waits for the answers, so that little is
+            retried, whatever the settings say.
         max_plan_seconds: Seconds of a budget that a plan may take.
         minute: Seconds of the minute that budgets count in; their hour has sixty.
         tick: Seconds between two looks at signals and clocks while nothing comes in.
@@ -62,6 +67,9 @@ class Limits:
     bytes_per_write: int = 1 << 16
     max_pause: float = 3600.0
     max_backoff: float = 60.0
+    max_outage: float = 86_400.0
+    max_unreached: float = 45.0
+    is_interactive: bool = False
     max_plan_seconds: float = 120.0
     minute: float = 60.0
     tick: float = 0.2

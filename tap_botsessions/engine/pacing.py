@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -148,9 +147,3 @@ class Budget:
 
     def _milliseconds(self) -> int:
         return int(self._clock.monotonic() * 1000)
-
-
-def backoff(failed: int, longest: float) -> float:
-    """Seconds to wait after so many failed attempts: growing, and with full jitter."""
-    most = min(longest, 0.5 * 2 ** min(failed, 30))
-    return random.uniform(0, most)  # noqa: S311 -- not for secrets

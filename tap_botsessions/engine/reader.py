@@ -123,9 +123,9 @@ class _WindowReader:
         self._refusals = 0
 
     def read(self, window: Window) -> Reading:
-        max_width = self._capacity.max_width
-        if max_width is not None and max_width < window.width:
-            window = narrowed(window, max_width / window.width) or window
+        width = self._capacity.width_for(window.width)
+        if width < window.width:
+            window = narrowed(window, width / window.width) or window
         while True:
             read: list[_WholeList] = []
             try:

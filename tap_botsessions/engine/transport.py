@@ -7,7 +7,6 @@ import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from threading import Lock
@@ -17,8 +16,15 @@ import requests
 from typing_extensions import override
 from urllib3.exceptions import ReadTimeoutError
 
+from tap_botsessions.engine.answers import (
+    TROUBLES,
+    retry_after,
+    timestamp,
+    trouble_of,
+)
 from tap_botsessions.engine.clock import VendorClock
 from tap_botsessions.engine.errors import RequestError, TransientError
+from tap_botsessions.engine.health import Health
 from tap_botsessions.engine.options import base_url, user_agent
 from tap_botsessions.engine.records import decode
 from tap_botsessions.engine.words import Words
@@ -35,6 +41,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RATE_LIMITED = re.compile(r"rate.?limit|too many requests|\b429\b", re.IGNORECASE)
+
+_CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection to be made; an answer may take longer."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ class Transport:
 
     Attributes:
         base_url: Scheme, host and perhaps a path, without a slash at the end.
+        health: Whether the host is up.
         listeners: Called with each answer, by the thread that it came to.
         clock: What the answers show of the vendor's clock.
     """
@@ -102,14 +112,16 @@ class Transport:
 
         Args:
             url: Where to; `https://` is added where no scheme is given.
-            options: Of the run: its time-out, its certificates, its secrets.
+            options: Of the run: its time-outs, its certificates, its secrets.
             errors: How the vendor words its refusals.
         """
         self.base_url = base_url(url)
+        self.health = Health(self.base_url, 60 * options.config["outage_minutes"])
         self.listeners: list[Callable[[requests.Response], object]] = []
         self.clock = VendorClock(options.run_start)
         self._user_agent = user_agent(options.config)
         self._timeout: float = options.config["request_timeout_seconds"]
+        self._connect_timeout = min(_CONNECT_TIMEOUT, self._timeout)
         self._ca_bundle: str | None = options.config.get("ca_bundle")
         self._words = Words(options.secrets, errors.phrases)
         self._errors = errors
@@ -155,18 +167,21 @@ class Transport:
                     params=request.params,
                     json=request.body,
                     auth=request.auth,
-                    timeout=self._timeout,
+                    timeout=(self._connect_timeout, self._timeout),
                     allow_redirects=False,
                     stream=True,
                 ) as response,
             ):
                 if response.ok:  # what is not may come of a gateway on the way
-                    self.clock.note(_timestamp(response.headers.get("Date", "")))
+                    self.clock.note(timestamp(response.headers.get("Date", "")))
                 self._read(response)  # here: if it is broken, its socket is closed
                 return response
+        except requests.ConnectTimeout:
+            msg = f"no connection within {self._connect_timeout:g} s"
+            raise TransientError(msg, trouble="unreached") from None
         except requests.Timeout:
             msg = f"no whole answer within {self._timeout:g} s"
-            raise TransientError(msg, is_slow=True) from None
+            raise TransientError(msg, trouble="slow") from None
         except (
             requests.ConnectionError,
             requests.exceptions.ChunkedEncodingError,
@@ -176,7 +191,7 @@ class Transport:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message += "; check the base URL, and ca_bundle for a private CA"
                 raise RequestError(message) from None
-            raise TransientError(message) from None
+            raise TransientError(message, trouble=trouble_of(error)) from None
         except (OSError, ValueError) as error:  # of the settings' making, or the host's
             raise RequestError(self._connection_message(error)) from None
 
@@ -218,7 +233,7 @@ class Transport:
             for raw in overdue:
                 del self._due[raw]
         for raw in overdue:
-            with suppress(OSError, RuntimeError):  # it has just come to its end
+            with suppress(OSError, RuntimeError, ValueError):  # it has just ended
                 raw.shutdown()
 
     @contextmanager
@@ -256,18 +271,17 @@ class Transport:
         message = f"answered {status}{said}"
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             limit = self._errors.rate_limit(said)
-            return TransientError(message, _retry_after(response), limit, status)
+            return TransientError(message, retry_after(response), limit, status)
         if (
             status in self._errors.retried
             or status == HTTPStatus.REQUEST_TIMEOUT
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
         ):
-            return TransientError(
-                message,
-                _retry_after(response),
-                status=status,
-                is_slow=status == HTTPStatus.GATEWAY_TIMEOUT,
-            )
+            trouble = None
+            if status not in self._errors.retried:
+                trouble = TROUBLES.get(status, "unclear")
+            wait = retry_after(response)
+            return TransientError(message, wait, status=status, trouble=trouble)
         if response.is_redirect:
             message += ", a redirect, which is not followed; check the base URL"
         elif status in self._errors.advice:
@@ -278,7 +292,7 @@ class Transport:
         """The error of an answer that tells of one, and has a status of success."""
         status = response.status_code
         message = f"answered {status}, with an error{self._vendor_message(response)}"
-        wait = _retry_after(response)
+        wait = retry_after(response)
         if _RATE_LIMITED.search(error):
             limit = self._errors.rate_limit(error)
             return TransientError(message, wait, limit, HTTPStatus.TOO_MANY_REQUESTS)
@@ -322,25 +336,3 @@ def discreet_urllib3() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that the server asks to wait: RFC 9110, in seconds or as a date.
-
-    A date is one of the server's clock, so it counts from the date of the answer.
-    """
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    until = _timestamp(value)
-    if until is None:
-        return None
-    now = _timestamp(response.headers.get("Date", "")) or time.time()
-    return max(until - now, 0.0)
-
-
-def _timestamp(date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (OverflowError, ValueError):
-        return None

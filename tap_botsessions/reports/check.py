@@ -16,6 +16,7 @@ from tap_botsessions.engine.jobs import Job
 from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.windows import Window
+from tap_botsessions.engine.workers import Workers
 from tap_botsessions.reports.waiting import SignOfLife
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _RETRIES = 1
 _MAX_PAUSE = 5.0
-"""Seconds to wait for a vendor that asks for it: somebody is waiting for us."""
+"""Seconds to wait for a vendor that asks for it or is down: somebody waits for us."""
 
 _SKEW = 30.0
 """Seconds from which on clocks count as apart; Kore.ai's tokens allow for 60."""
@@ -148,16 +149,21 @@ class Check:
         self, readings: Mapping[_Question, Reading]
     ) -> Iterator[tuple[_Question, WindowResult | BotError]]:
         jobs = {
-            Job([question[1]], first=reading): question
-            for question, reading in readings.items()
+            Job([bot], first=reading, host=stream.transport.health): (stream, bot)
+            for (stream, bot), reading in readings.items()
         }
         budgets = {stream.budget(bot) for stream, bot in readings}
         sign_of_life = SignOfLife(self.on_tick, budgets, len(jobs))
         with Scheduler(
             jobs,
-            self.options.config["max_concurrent_requests"],
+            Workers(self.options.config["max_concurrent_requests"]),
             _RETRIES,
-            replace(self.options.limits, max_pause=_MAX_PAUSE),
+            replace(
+                self.options.limits,
+                max_pause=_MAX_PAUSE,
+                max_outage=_MAX_PAUSE,
+                is_interactive=True,
+            ),
             sign_of_life,
         ) as scheduler:
             for job, _, result in scheduler:

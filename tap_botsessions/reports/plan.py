@@ -13,6 +13,7 @@ from tap_botsessions.engine.jobs import Job
 from tap_botsessions.engine.pages import CountResult
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.stream import ListStream, SyncRanges
+from tap_botsessions.engine.workers import Workers
 from tap_botsessions.reports.forecast import (
     Density,
     Forecast,
@@ -42,7 +43,7 @@ _RETRIES = 3
 """Of a request at most: somebody is waiting for the answer."""
 
 _MAX_PAUSE = 120.0
-"""Seconds to wait for a vendor that asks for it, for the same reason."""
+"""Seconds to wait for a vendor that asks for it or is down, for the same reason."""
 
 
 @dataclass
@@ -215,9 +216,14 @@ def plan(
     sign_of_life = SignOfLife(on_tick, budgets, len(jobs))
     with Scheduler(
         jobs,
-        workers=options.config["max_concurrent_requests"],
+        workers=Workers(options.config["max_concurrent_requests"]),
         retries=min(options.config["max_retries"], _RETRIES),
-        limits=replace(options.limits, max_pause=_MAX_PAUSE),
+        limits=replace(
+            options.limits,
+            max_pause=_MAX_PAUSE,
+            max_outage=_MAX_PAUSE,
+            is_interactive=True,
+        ),
         on_tick=sign_of_life,
     ) as scheduler:
         for job, _, result in scheduler:
@@ -285,7 +291,12 @@ def _job(found: Plan, bot: BotPlan) -> Job:
     windows = [stretch.sample for stretch in bot.samples]
     stream = bot.stream
     count = stream.count([bot.bot], windows) if isinstance(stream, ListStream) else None
-    return Job([bot.bot], first=count, on_request=found.count_request)
+    return Job(
+        [bot.bot],
+        first=count,
+        on_request=found.count_request,
+        host=stream.transport.health,
+    )
 
 
 def _record(bot: BotPlan, result: WindowResult | BotError) -> None:

@@ -16,6 +16,7 @@ from tap_botsessions.engine.pages import NOBODY
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.stream import SyncRanges
 from tap_botsessions.engine.transport import discreet_urllib3
+from tap_botsessions.engine.workers import Workers
 from tap_botsessions.reports.progress import StreamProgress
 from tap_botsessions.reports.summaries import Summaries
 from tap_botsessions.singer.bookmarks import Bookmarks
@@ -123,7 +124,7 @@ class SingerStream(Stream):
         source = self.source
         with Scheduler(
             self._jobs([context[source.bot_key]] if context else source.bots),
-            workers=source.config["max_concurrent_requests"],
+            workers=Workers(source.config["max_concurrent_requests"]),
             retries=source.config["max_retries"],
             limits=source.options.limits,
             on_tick=self._on_tick,
@@ -175,7 +176,7 @@ class SingerStream(Stream):
             unowned = RecordError(f"{self._by_id_label}: {error}")
             self._mark_failed(self.name, unowned, [])
         complete = self.source.complete(result)
-        self._note_gap(bot, complete)
+        self._note_gap(bot, result, complete)
         self._run.audit.record(self.name, bot, complete, len(records))
         self._checkpoint(bot, complete, len(records))
         self._log(bot, result, len(records))
@@ -234,6 +235,7 @@ class SingerStream(Stream):
             first=by_id,
             settles_first=source.settles_first,
             on_request=partial(self.progress.requested, bots[0]),
+            host=source.transport.health,
         )
 
     @property
@@ -250,8 +252,13 @@ class SingerStream(Stream):
         for sync_range, bots in alike.items():
             self.logger.info("%s: reading %s", self.source.label(*bots), sync_range)
 
-    def _note_gap(self, bot: str, result: WindowResult) -> None:
-        self._bookmarks.note(bot, result)
+    def _note_gap(self, bot: str, result: WindowResult, complete: WindowResult) -> None:
+        """Note what adds up and what does not.
+
+        A gap is no later than the vendor's clock, but what an earlier run left is not
+        later than it was then: where it is read whole, it is closed.
+        """
+        self._bookmarks.note(bot, result if result.gap is None else complete)
         if result.gap is not None:
             self.logger.warning(
                 "%s: a gap, %s: %s; what came is emitted, and the next run reads it "

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.chaos.gaps import gaps_in, gaps_that_count, named_well
 from tests.chaos.history import bot_of_key, keyed
 from tests.chaos.owed import Owed
 from tests.chaos.truth import bookmarks, time_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from tests.chaos.gaps import Gaps
     from tests.chaos.history import Bot, Key, Record, Run
     from tests.chaos.plan import Plan
     from tests.chaos.target import Commit
@@ -69,7 +71,6 @@ class Checker:
         owed = Owed(self.plan, run)
         failed = set(_FAILED.findall(run.log))
         self.counts["bots failed"] += len(failed)
-        yield from _ended_well(owed, failed)
         yield from _failed_for_a_reason(owed, failed)
         yield from self._is_discreet(run)
         yield from self._is_genuine(run)
@@ -78,7 +79,12 @@ class Checker:
         for commit in run.read.commits:
             yield from self._vouches_for_what_came(commit, owed)
         self._take_tail(run)
+        gaps = gaps_in(self.state)
+        self.counts["gaps"] += sum(map(len, gaps.values()))
+        yield from _ended_well(owed, failed | gaps_that_count(owed, gaps))
         if run.is_over:
+            yield from named_well(owed, gaps, failed)
+            yield from self._emits_what_came(owed, gaps, failed)
             yield from self._is_complete(owed, failed)
             yield from _keeps_what_was_seen(owed, failed)
 
@@ -116,16 +122,24 @@ class Checker:
 
     def _comes_once(self, run: Run, owed: Owed) -> Iterator[str]:
         """A key comes once, but where it is the point to read again."""
+        gapped = {
+            key
+            for key, record in run.written
+            if owed.is_in_gap(bot_of_key(key), time_of(key[0], record))
+        }
         for key, times in Counter(key for key, _ in run.written).items():
-            if times > 1 and not (key[0] == "kore_sessions" and self.plan.filters):
+            # A session that is followed may lie in a gap.
+            may_repeat = key[0] == "kore_sessions" and (
+                self.plan.filters or key in gapped
+            )
+            if times > 1 and not may_repeat:
                 yield f"{key} came {times} times"
         for key, record in run.written:
             if key not in self.vouched:
                 continue
             self.counts["records again"] += 1
             stream, name = key
-            is_due = time_of(stream, record) >= owed.start(bot_of_key(key))
-            if not is_due and not (
+            if not owed.is_due(key, record) and not (
                 stream == "kore_sessions"
                 and self.plan.follows
                 and (key in self.uncommitted or record != self.kept[stream][name])
@@ -152,6 +166,7 @@ class Checker:
         came = {key for key, _ in records}
         self.vouched |= came
         self.uncommitted -= came
+        gaps_before, gaps = gaps_in(self.state), gaps_in(commit.state)
         before = bookmarks(self.plan, self.state)
         after = bookmarks(self.plan, commit.state)
         self.commits.append(commit)
@@ -163,11 +178,32 @@ class Checker:
             if bookmark < before.get(bot, bookmark):
                 yield f"the bookmark of {bot} went back to {bookmark:%F %T.%f}"
             lost = set(owed.records(bot, bookmark)) - self.vouched
+            lost -= {*owed.in_gaps(bot, gaps[bot])}
             if lost:
                 yield (
                     f"a state says that {bot} was read up to {bookmark:%F %T.%f}, but "
                     f"{len(lost)} records have not come, such as {min(lost)}"
                 )
+
+        for bot, ranges in gaps_before.items():
+            lost = {*owed.in_gaps(bot, ranges)} - self.vouched
+            lost -= {*owed.in_gaps(bot, gaps[bot])}
+            if lost:
+                yield f"a gap of {bot} was dropped, and {min(lost)} has not come"
+
+    def _emits_what_came(
+        self, owed: Owed, gaps: Gaps, failed: set[Bot]
+    ) -> Iterator[str]:
+        """Of a gap all has come that was served."""
+        run = owed.run
+        if run.step.weather.is_silent or self.plan.is_silent:
+            return
+        came = {key for key, _ in run.written}
+        sent = {key for page in run.pages for key, _ in page.records}
+        for bot in gaps.keys() - failed:
+            lost = {*owed.in_gaps(bot, gaps[bot])} & sent - self.vouched - came
+            if lost:
+                yield f"{min(lost)} was served, lies in a gap, and has not come"
 
     def _take_tail(self, run: Run) -> None:
         """What came after the last state is kept or lost: it must not matter."""
@@ -188,13 +224,18 @@ class Checker:
         """A bot has been read to the end; one that had to fail, not at all."""
         found = bookmarks(self.plan, self.state)
         for bot in self.plan.all_bots:
-            must_fail = owed.must_fail(bot)
-            goal = owed.bookmarks.get(bot) if must_fail else owed.goal(bot)
-            if found.get(bot) != goal and (must_fail or bot not in failed):
-                yield f"the bookmark of {bot} is {found.get(bot)}, not {goal}"
+            bookmark = found.get(bot)
+            if owed.must_fail(bot):
+                goal = owed.bookmarks.get(bot)
+                is_right = bookmark == goal
+            else:
+                goal = owed.goal(bot)
+                is_right = bot in failed or owed.has_come_to_end(bot, bookmark)
+            if not is_right:
+                yield f"the bookmark of {bot} is {bookmark}, not {goal}"
 
 
-def _ended_well(owed: Owed, failed: set[Bot]) -> Iterator[str]:
+def _ended_well(owed: Owed, incomplete: set[Bot]) -> Iterator[str]:
     """The exit code says what came to pass, and no line is half written."""
     run, ending = owed.run, owed.run.step.weather.ending
     if "Traceback" in run.log:
@@ -211,8 +252,9 @@ def _ended_well(owed: Owed, failed: set[Bot]) -> Iterator[str]:
     else:
         if run.read.is_torn:
             yield "the last line is not whole"
-        if not run.code == bool(failed) == ("incomplete: " in run.log):
-            yield f"{len(failed)} bots failed, and the exit code is {run.code}"
+        if not run.code == bool(incomplete) == ("incomplete: " in run.log):
+            number = len(incomplete)
+            yield f"{number} bots are incomplete, and the exit code is {run.code}"
 
 
 def _failed_for_a_reason(owed: Owed, failed: set[Bot]) -> Iterator[str]:

@@ -8,11 +8,9 @@ from random import Random
 from typing import Any
 
 from simulator import App, World
-from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step
+from tests.chaos.flaws import LARGE, answers, lists
+from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step, Trouble
 from tests.chaos.weather import Scope, weather
-
-LARGE = 15
-"""More records than there are of any bot in a few seconds."""
 
 
 def draw(seed: int) -> Plan:
@@ -21,17 +19,27 @@ def draw(seed: int) -> Plan:
     days = random.randint(2, 8)
     settings = _settings(random, days)
     clamp = random.choice((None, None, random.randint(2, 30)))
-    has_large_pages = min(settings["avaamo_page_size"], clamp or 100) > LARGE
+    page_size = settings["avaamo_page_size"]
+    has_large_pages = min(page_size, clamp or 100) > LARGE
+    options = _options(random, clamp, may_be_reshuffled=has_large_pages)
+    options |= answers(random)
+    options |= lists(random, options, page_size)
+    kore_page_size = options.pop("kore_page_size", None)
+    # What is equal can't be told from what is listed twice.
+    may_be_equal = has_large_pages and "listed_twice" not in options
+    in_batches = random.random() < 0.05
     plan = Plan(
         seed,
-        _world(random, days, settings, may_be_equal=has_large_pages),
-        _options(random, clamp, may_be_reshuffled=has_large_pages),
+        _world(random, days, settings, may_be_equal=may_be_equal),
+        options,
         settings,
         _limits(random),
         vendors=random.choice((*3 * [("avaamo", "kore")], ("avaamo",), ("kore",))),
         is_real=random.random() < 0.1,
-        in_batches=random.random() < 0.05,
+        in_batches=in_batches,
         is_verbose=random.random() < 0.2,
+        is_audited=not in_batches and random.random() < 0.4,
+        kore_page_size=kore_page_size,
         steps=[],
     )
     return replace(plan, steps=_steps(random, plan, days))
@@ -123,6 +131,8 @@ def _settings(random: Random, days: int) -> dict[str, Any]:
     if random.random() < 0.15:
         end = START + random.uniform(0.5, days) * DAY
         settings["end_date"] = end.isoformat()
+    if random.random() < 0.1:
+        settings["accept_gaps_after_days"] = 0
     return settings
 
 
@@ -139,40 +149,61 @@ def _limits(random: Random) -> dict[str, int]:
         "max_ids_per_request": random.choice((50, 50, 2)),
         "rows_per_write": random.choice((500, 7, 1)),
         "bytes_per_write": random.choice((1 << 16, 1 << 16, 2000, 1)),
+        "max_gaps": random.choice((50, 50, 2)),
         "max_rows_unvouched": random.choice((20_000, 40, 0, 0)),
     }
 
 
 def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
+    troubles = [_trouble(random, plan) for _ in range(random.randint(1, 4))]
     scope = Scope(
         plan.bots,
-        is_account=plan.settings["kore_api"] == "account",
+        is_account=plan.is_account,
         may_be_late=plan.reaches_back,
         # As it passes, sessions leave a filtered list, and what is late enters it.
         may_pass=not (plan.filters and plan.world["late_fraction"]),
         is_real=plan.is_real,
+        is_silent=plan.is_silent,
+        is_haunted=any(trouble.hides for trouble in troubles),
     )
     steps = []
     after = random.uniform(0.2, 0.8) * days * DAY
-    for _ in range(random.randint(1, 4)):
+    for trouble in troubles:
         unit = random.choice((timedelta(milliseconds=1), timedelta(seconds=1), DAY))
-        is_off = plan.lookback >= MARGIN and random.random() < 0.4
+        # The vendor's own clock may say how far to go, or the lookback is long enough.
+        may_be_off = plan.shows_time or plan.lookback >= MARGIN
+        is_off = may_be_off and random.random() < 0.4
         skew = random.uniform(-1, 1) * MOST_SKEW if is_off else timedelta(0)
         forgets = random.choice((*7 * (0,), random.randrange(1, 30)))
-        wrong = weather(random, scope)
-        steps.append(Step(after, unit, skew, forgets, _tuning(random), wrong))
+        wrong, tuning = weather(random, scope), _tuning(random, plan)
+        steps.append(Step(after, unit, skew, forgets, tuning, wrong, trouble))
         passed = (0, 0.02, random.random(), *(random.uniform(0, 5) for _ in range(2)))
         after = random.choice(passed) * DAY
-    return [*steps, Step(after, settings=_tuning(random))]
+    return [*steps, Step(after, settings=_tuning(random, plan))]
 
 
-def _tuning(random: Random) -> dict[str, Any]:
+def _trouble(random: Random, plan: Plan) -> Trouble:
+    """Draw which records the vendors have trouble with, and which the tap."""
+    may_hide = "listed_twice" not in plan.options
+    hides = random.randint(1, 3) if may_hide and random.random() < 0.25 else 0
+    disowns = plan.is_account and random.random() < 0.2
+    return Trouble(
+        hides=hides,
+        disowns=random.randint(1, 3) if disowns else 0,
+        heals=random.choice((0.0, 0.5, 1.0)),
+        unmappable=random.choice(plan.all_bots) if random.random() < 0.06 else None,
+        seed=random.getrandbits(32),
+    )
+
+
+def _tuning(random: Random, plan: Plan) -> dict[str, Any]:
     """Draw what must not matter to what comes."""
     return {
         "window_days": random.choice((0.3, 1, 1, 1.7, 6)),
         "max_concurrent_requests": random.choice((1, 2, 4, 8, 16)),
         "avaamo_requests_per_minute": _budget(random),
-        "kore_page_size": random.choice((2, 5, 20, 1000, 10_000)),
+        "kore_page_size": plan.kore_page_size
+        or random.choice((2, 5, 20, 1000, 10_000)),
         "kore_requests_per_minute": _budget(random),
         "kore_requests_per_hour": 1_000_000,
     }

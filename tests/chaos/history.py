@@ -26,6 +26,10 @@ Key = tuple[str, tuple[str, ...]]
 """A record's stream and key."""
 
 
+AUDIT = "sync_windows"
+"""The stream of the windows that were read."""
+
+
 class Page(NamedTuple):
     """A page of a list that was sent whole.
 
@@ -58,6 +62,9 @@ class Run:
         requests: Requests that were answered, by stream and bot; the bot is empty where
             none was named.
         gone: What left its list meanwhile.
+        hidden: What was counted and not served in lists.
+        disowned: What was served by the account without its bot.
+        seconds: How long it took.
         output: What was written.
         read: What the target read of that.
         log: What was logged.
@@ -79,6 +86,9 @@ class Run:
     pages: list[Page] = field(default_factory=list)
     requests: Counter[Bot] = field(default_factory=Counter)
     gone: set[Key] = field(default_factory=set)
+    hidden: set[Key] = field(default_factory=set)
+    disowned: set[Key] = field(default_factory=set)
+    seconds: float = 0.0
     output: bytes = b""
     read: Read = field(default_factory=Read)
     log: str = ""
@@ -97,14 +107,23 @@ class Run:
         """The records that the target read, each with its key, as they came."""
         return keyed(self.read.records)
 
+    @property
+    def windows(self) -> list[Record]:
+        """The records of the audit trail."""
+        return [record for stream, record in self.read.records if stream == AUDIT]
+
     def note(self, event: str) -> None:
         """Record what happened."""
         self.events.append(f"run {self.number}: {event}")
 
 
 def keyed(records: Iterable[tuple[str, Record]]) -> list[tuple[Key, Record]]:
-    """Records of streams, each with its key."""
-    return [((stream, key_of(stream, record)), record) for stream, record in records]
+    """Records of vendors' streams, each with its key."""
+    return [
+        ((stream, key_of(stream, record)), record)
+        for stream, record in records
+        if stream != AUDIT
+    ]
 
 
 def bot_of_key(key: Key) -> Bot:

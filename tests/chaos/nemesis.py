@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from simulator import Limits, Rule, World
+from simulator.exchange import Reply
 from simulator.faults import (
     bad_json,
     cut,
@@ -20,18 +22,22 @@ from simulator.faults import (
     wrong_total,
 )
 from simulator.streams import STREAMS
-from tests.chaos.quick import MINUTE
+from tests.chaos.quick import MINUTE, SPEED
 
 if TYPE_CHECKING:
-    from simulator.faults import Effect
+    from simulator.faults import Answer, Effect
 
 ChangeKind = Literal["late", "gone", "clock"]
 EndingKind = Literal["SIGTERM", "SIGINT", "SIGKILL", "pipe"]
 
 _JWT = "eyJhbGciOiJIUzI1NiJ9.eyJhcHBJZCI6ImNzLXNpbXVsYXRlZCJ9.c2lnbmF0dXJlLW9mLWl0"
 _SECRETS = f"{World.avaamo_token} {World.app.client_secret} {_JWT}"
-_TOLD = {"error": f"no, {_SECRETS}", "content": "Where is my order?"}
+_NO = f"no, {_SECRETS}"
+_TOLD = {"error": _NO, "content": "Where is my order?"}
 """A vendor that puts into an error all that a log must not hold."""
+
+_NOTHING = {"sessions": [], "total": 0, "entries": [], "total_entries": 0}
+"""What an error may come with in an answer that says 200: it is not all there is."""
 
 _HOUR = {"errors": [{"msg": "You've exceeded the hourly rate limit.", "code": 429}]}
 
@@ -51,6 +57,9 @@ REFUSALS: dict[str, Effect] = {
     "html": html(),
     "bad json": bad_json(),
     "other json": status(200, {"entries": 7, "sessions": None, **_TOLD}),
+    "200, errors": status(200, {"errors": [{"msg": _NO}], **_NOTHING}),
+    "200, error": status(200, {"error": _NO, **_NOTHING}),
+    "200, rate": status(200, {"error": "API rate limit exceeded.", **_NOTHING}),
     "torn gzip": status(200, b"\x1f\x8b\x08torn", {"Content-Encoding": "gzip"}),
     "reset": reset(),
     "reset midway": reset(after=30),
@@ -85,7 +94,31 @@ VERDICTS: dict[str, Effect] = {
 }
 """Any of these is final for a bot, in one stream."""
 
+OUTAGE = "outage"
+"""The host is down for a while."""
+
+LONGEST_OUTAGE = 60.0
+"""Seconds of the fast clock for which a host may be down and retries are enough."""
+
 _EFFECTS = REFUSALS | KORE_REFUSALS | SILENCES | TOTALS | VERDICTS
+
+
+def outage(seconds: float) -> Effect:
+    """Return the effect of a host that is down from the first request on.
+
+    Args:
+        seconds: For how long, by the fast clock.
+    """
+    began: list[float] = []
+
+    async def effect(answer: Answer) -> Reply:
+        now = time.monotonic() * SPEED
+        began.append(now)
+        if now - began[0] < seconds:
+            return Reply(503, b"Where is my order?")
+        return await answer()
+
+    return effect
 
 
 @dataclass(frozen=True)
@@ -100,6 +133,7 @@ class Fault:
         times: So many of those, or all.
         probability: This share of those.
         seed: Of the draw of that share.
+        seconds: How long an outage takes, by the fast clock.
         is_final: Whether bots may be given up for it.
     """
 
@@ -110,15 +144,18 @@ class Fault:
     times: int | None = None
     probability: float = 1.0
     seed: int = 0
+    seconds: float = 0.0
     is_final: bool = False
 
     def rule(self) -> Rule:
         """What has the simulator do it."""
         stream = STREAMS[self.stream] if self.stream else None
+        is_outage = self.kind == OUTAGE
         return Rule(
-            _EFFECTS[self.kind],
+            outage(self.seconds) if is_outage else _EFFECTS[self.kind],
             vendor=stream.vendor if stream else None,
-            endpoint=stream.endpoint if stream else None,
+            # A host serves all streams of its vendor.
+            endpoint=stream.endpoint if stream and not is_outage else None,
             bot=self.bot,
             after=self.after,
             times=self.times,
@@ -133,7 +170,12 @@ class Fault:
     @property
     def is_certain(self) -> bool:
         """Whether no request that it concerns ever succeeds."""
-        return self.is_final and not self.after and self.kind not in TOTALS
+        return self.is_final and not self.after and not self.is_a_gap
+
+    @property
+    def is_a_gap(self) -> bool:
+        """Whether it leaves gaps: what comes never adds up to what is counted."""
+        return self.is_final and self.kind in TOTALS
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from simulator.streams import DAILY
+from tests.chaos.gaps import gaps_in, is_in
 from tests.chaos.history import bot_of_key
 from tests.chaos.truth import (
     Bookmarks,
@@ -20,9 +21,11 @@ from tests.chaos.truth import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from tests.chaos.history import Bot, Key, Page, Run
+    from tap_botsessions.engine.windows import Window
+    from tests.chaos.gaps import Gaps
+    from tests.chaos.history import Bot, Key, Page, Record, Run
     from tests.chaos.plan import Plan
 
 _NEAR = timedelta(seconds=3)
@@ -56,6 +59,38 @@ class Owed:
         """Whether there is no time to read of a bot."""
         return self.run.end <= self.start(bot)
 
+    def is_due(self, key: Key, record: Record) -> bool:
+        """Whether a record lies where a run reads, be it for the first time or not."""
+        bot, time = bot_of_key(key), time_of(key[0], record)
+        return time >= self.start(bot) or self.is_in_gap(bot, time)
+
+    def is_in_gap(self, bot: Bot, time: datetime) -> bool:
+        """Whether an instant lies where an earlier run left a gap."""
+        return is_in(time, self._gaps[bot])
+
+    def hidden(self, key: Key) -> tuple[str, Record]:
+        """The stream of a record that is not served, and the record."""
+        stream, name = key
+        return stream, self.run.before[stream][name]
+
+    def has_come_to_end(self, bot: Bot, bookmark: datetime | None) -> bool:
+        """Whether a bookmark is one that a bot has once all of it has been read.
+
+        That is the end of the range, or the vendor's time if answers show an earlier
+        one: from when the run began, less the time until the first of them came.
+        """
+        goal, before = self.goal(bot), self.bookmarks.get(bot)
+        date = self.plan.options["date"]
+        if date == "machine" or goal is None or bookmark is None or bookmark == goal:
+            return bookmark == goal
+        if before is not None and bookmark < before:
+            return False
+        if date == "nonsense":
+            return bookmark <= goal
+        late = timedelta(days=3 * (date == "cached"), seconds=self.run.seconds + 2)
+        shown = bookmark_at(self.plan, bot[0], self.run.now - late)
+        return min(shown, goal) <= bookmark <= goal
+
     def goal(self, bot: Bot) -> datetime | None:
         """The bookmark that a bot has once all of it has been read."""
         before = self.bookmarks.get(bot)
@@ -72,12 +107,30 @@ class Owed:
         stream, start = bot[0], self.start(bot)
         for key, record in self.run.before[stream].items():
             if (
-                bot_of(stream, record) == bot[1]
-                and start <= time_of(stream, record) < end
-                and (stream, key) not in self.run.gone
-                and (stream != "kore_sessions" or self._is_asked_for(key))
+                start <= time_of(stream, record) < end
+                and bot_of(stream, record) == bot[1]
+                and self._is_shown((stream, key))
             ):
                 yield stream, key
+
+    def in_gaps(self, bot: Bot, gaps: Sequence[Window]) -> Iterator[Key]:
+        """Likewise, what a bot showed in gaps that a state named."""
+        stream, name = bot
+        for key, record in self.run.before[stream].items() if gaps else ():
+            if (
+                bot_of(stream, record) == name
+                and is_in(time_of(stream, record), gaps)
+                and time_of(stream, record) < self.run.end
+                and self._is_shown((stream, key))
+            ):
+                yield stream, key
+
+    def _is_shown(self, key: Key) -> bool:
+        """Whether a record was in its list all the time, and is asked for."""
+        stream, name = key
+        return key not in self.run.gone and (
+            stream != "kore_sessions" or self._is_asked_for(name)
+        )
 
     def _is_asked_for(self, key: tuple[str, ...]) -> bool:
         """Whether a session was of the kinds that are asked for all the time."""
@@ -91,7 +144,7 @@ class Owed:
 
         The tap keeps what it has seen of a list that it reads again.
         """
-        if self.plan.settings["kore_api"] == "account" or self.plan.filters:
+        if self.plan.is_account or self.plan.filters:
             return
         for page in self.run.pages:
             if page.total <= self.plan.limits["max_window_rows"]:
@@ -112,9 +165,15 @@ class Owed:
         )
 
     def may_fail(self, bot: Bot) -> bool:
-        """Whether a request for a bot may have been refused for good."""
+        """Whether a request for a bot may have been refused for good, or its map."""
         faults = self.run.step.weather.faults
-        return any(fault.is_final and fault.concerns(*bot) for fault in faults)
+        return bot == self.run.step.trouble.unmappable or any(
+            fault.is_final and fault.concerns(*bot) for fault in faults
+        )
+
+    @cached_property
+    def _gaps(self) -> Gaps:
+        return gaps_in(self.run.state)
 
     @cached_property
     def _since(self) -> dict[Bot, datetime]:

@@ -29,6 +29,25 @@ LATEST = 6 * HOUR
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """What is wrong with single records in one run.
+
+    Attributes:
+        hides: So many more are counted and not served.
+        disowns: So many more come from Kore.ai's account without their bot.
+        heals: The share that is put right of those of earlier runs.
+        unmappable: A stream and the bot on whose records its map fails.
+        seed: Of which ones they are.
+    """
+
+    hides: int = 0
+    disowns: int = 0
+    heals: float = 1.0
+    unmappable: tuple[str, str] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Step:
     """One run of the tap.
 
@@ -39,6 +58,7 @@ class Step:
         forgets: So many states before it are forgotten.
         settings: Those that are set anew for each run.
         weather: What goes wrong.
+        trouble: What is wrong with single records.
     """
 
     after: timedelta
@@ -47,6 +67,7 @@ class Step:
     forgets: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     weather: Weather = field(default_factory=Weather)
+    trouble: Trouble = field(default_factory=Trouble)
 
     def begin(self, world: World) -> datetime:
         """Set a world's clock to where the run begins."""
@@ -70,6 +91,9 @@ class Plan:
         is_real: Whether the tap is a process of its own, and so is what it writes to.
         in_batches: Whether records come in files.
         is_verbose: Whether the log is as detailed as can be.
+        is_audited: Whether the windows that were read are recorded.
+        kore_page_size: How many records of Kore.ai's are asked for at once, if that
+            must stay the same.
         steps: The runs; nothing goes wrong in the last one.
     """
 
@@ -82,6 +106,8 @@ class Plan:
     is_real: bool
     in_batches: bool
     is_verbose: bool
+    is_audited: bool
+    kore_page_size: int | None
     steps: list[Step]
 
     @property
@@ -98,6 +124,21 @@ class Plan:
     def all_bots(self) -> list[tuple[str, str]]:
         """All of them, each with its stream."""
         return [(stream, bot) for stream, bots in self.bots.items() for bot in bots]
+
+    @property
+    def is_account(self) -> bool:
+        """Whether requests to Kore.ai name no bot."""
+        return bool(self.settings["kore_api"] == "account")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a vendor leaves some requests without an answer for good."""
+        return self.options.get("too_wide") == "nothing"
+
+    @property
+    def shows_time(self) -> bool:
+        """Whether all answers show the vendor's time."""
+        return bool(self.options["date"] == "world")
 
     @property
     def start(self) -> datetime:
@@ -144,8 +185,8 @@ class Plan:
         """Whether sessions of these kinds are asked for; none is any."""
         types = self.settings.get("kore_containment_types")
         kind = self.settings.get("kore_session_type")
-        return (not types or containment_type in {None, *types}) and (
-            not kind or session_type in {None, kind}
+        return _is_any_of(types, containment_type) and _is_any_of(
+            [kind] if kind else None, session_type
         )
 
     def end(self, now: datetime, step: Step) -> datetime:
@@ -154,3 +195,9 @@ class Plan:
         if "end_date" in self.settings:
             end = min(end, datetime.fromisoformat(self.settings["end_date"]))
         return end
+
+
+def _is_any_of(wanted: list[str] | None, word: str | None) -> bool:
+    """Whether a word of Kore.ai's is wanted, however it is written."""
+    known = {each.lower() for each in wanted or ()}
+    return not known or word is None or word.lower() in known

@@ -12,11 +12,12 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from unittest.mock import patch
 
 from tap_botsessions.__main__ import main as tap
 from tap_botsessions.engine.options import Limits
+from tap_botsessions.engine.pacing import Budget
 from tap_botsessions.tap import TapBotsessions
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class Clock(NamedTuple):
 def quick(start: Start) -> Iterator[None]:
     """Make the waits of this process short, and move the limits."""
     clocks = {
-        "engine.scheduler.time": Clock(SPEED),
-        "engine.pacing.time": Clock(SPEED),
+        "engine.workers.time": Clock(SPEED),
         "vendors.kore.account.time": Clock(ahead=start.ahead),
     }
     limits = replace(Limits(tick=0.005), **start.limits)
@@ -86,6 +86,9 @@ def quick(start: Start) -> Iterator[None]:
         for name, clock in clocks.items():
             stack.enter_context(patch(f"tap_botsessions.{name}", clock))
         stack.enter_context(patch.object(TapBotsessions, "limits", limits))
+        # Budgets take a clock, which the tap's own streams leave at its default.
+        defaults = cast("dict[str, Any]", Budget.__init__.__kwdefaults__)
+        stack.enter_context(patch.dict(defaults, clock=Clock(SPEED)))
         yield
 
 

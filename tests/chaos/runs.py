@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator.streams import STREAMS
 from tests.chaos.here import run_here
+from tests.chaos.history import AUDIT
 from tests.chaos.process import run_process
 from tests.chaos.quick import Start
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from tests.chaos.plan import Plan
     from tests.chaos.vendors import Vendors
+
+CATALOG = Path(__file__).parent.parent / "catalog.json"
+"""What the tap's streams are like."""
 
 
 def run_tap(vendors: Vendors, folder: Path) -> None:
@@ -21,8 +26,13 @@ def run_tap(vendors: Vendors, folder: Path) -> None:
     config, state = folder / "config.json", folder / "state.json"
     config.write_text(json.dumps(_config(vendors, folder)))
     state.write_text(json.dumps(vendors.run.state or {}))
+    arguments = ["--config", str(config), "--state", str(state)]
+    if plan.is_audited:
+        catalog = folder / "catalog.json"
+        catalog.write_text(json.dumps(_catalog(plan)))
+        arguments += ["--catalog", str(catalog)]
     start = Start(
-        ["--config", str(config), "--state", str(state)],
+        arguments,
         {"TAP_BOTSESSIONS_LOGLEVEL": "DEBUG" if plan.is_verbose else "INFO"},
         # A token that is older than five minutes is refused.
         ahead=max(step.skew.total_seconds(), -240),
@@ -34,6 +44,18 @@ def run_tap(vendors: Vendors, folder: Path) -> None:
         run_here(vendors, start)
 
 
+def _catalog(plan: Plan) -> dict[str, Any]:
+    """The catalog, with the audit trail selected, of the streams that are read."""
+    catalog: dict[str, Any] = json.loads(CATALOG.read_text())
+    names = {*plan.bots, AUDIT}
+    entries = [each for each in catalog["streams"] if each["stream"] in names]
+    for entry in entries:
+        for each in entry["metadata"]:
+            if not each["breadcrumb"]:
+                each["metadata"]["selected"] = True
+    return {"streams": entries}
+
+
 def _config(vendors: Vendors, folder: Path) -> dict[str, Any]:
     plan, run, url = vendors.plan, vendors.run, vendors.simulator.url
     world, weather = vendors.simulator.world, run.step.weather
@@ -41,8 +63,14 @@ def _config(vendors: Vendors, folder: Path) -> dict[str, Any]:
     config |= {
         "end_date": run.end.isoformat(),
         "max_retries": weather.retries,
-        "request_timeout_seconds": 0.4 if weather.is_silent else 30,
+        "request_timeout_seconds": 0.4 if weather.is_silent or plan.is_silent else 30,
     }
+    if run.step.trouble.unmappable:
+        stream, bot = run.step.trouble.unmappable
+        name = STREAMS[stream].bot_key
+        config["stream_maps"] = {
+            stream: {"__filter__": f"{name} != '{bot}' or int('no number')"}
+        }
     if "avaamo" in plan.vendors:
         config |= {
             "avaamo_base_url": url,

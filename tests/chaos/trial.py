@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,9 @@ def run_seed(seed: int) -> Report:
         for number, step in enumerate(plan.steps, start=1):
             checker.forget(step.forgets)
             runs.append(vendors.begin(number, step, checker.state))
+            began = time.monotonic()
             run_tap(vendors, Path(folder))
+            runs[-1].seconds = time.monotonic() - began
             vendors.over()
             wrong = _judged(runs[-1], checker)
             report.wrong += [f"run {number}: {line}" for line in wrong]

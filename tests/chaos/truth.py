@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from simulator import Assumptions
 from simulator.streams import DAILY, STREAMS
 from tests.truth import Keyed, key_of
 
@@ -51,6 +52,8 @@ def shaped(plan: Plan, stream: str, bot: str, raw: dict[str, Any]) -> dict[str, 
     """The record that a vendor's one makes."""
     extra = plan.options["extra_fields"]
     raw = {name: raw[name] for name in raw if name not in extra}
+    if STREAMS[stream].vendor == "kore":
+        raw = Assumptions(kore_spelling=plan.options["kore_spelling"]).spelt(raw)
     record = STREAMS[stream].expected(bot, raw, plan.settings["avaamo_utc_offset"])
     if extra and stream not in DAILY:
         record["additional_fields"] = extra

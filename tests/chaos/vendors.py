@@ -6,24 +6,27 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator import Rule
 from simulator.faults import hook
 from simulator.streams import DAILY, LISTS, STREAMS, served_by
 from tap_botsessions.engine.windows import Window
 from tests.chaos.history import Page, Run, bot_of_key, keyed
-from tests.chaos.plan import MARGIN, START, Plan, Step
-from tests.chaos.truth import kinds, shaped, time_of, truth
+from tests.chaos.plan import MARGIN, START, Plan, Step, Trouble
+from tests.chaos.truth import bot_of, kinds, shaped, time_of, truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from simulator import Simulator
     from simulator.exchange import Call, Reply
     from tests.chaos.history import Key, Record
     from tests.chaos.nemesis import Change
     from tests.chaos.truth import Kinds, Truth
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,9 +49,9 @@ class Vendors:
         """Prepare for a run: all that goes wrong at the vendors' is set up."""
         now = step.begin(self.simulator.world)
         end = self.plan.end(now, step)
-        self.run = Run(
-            number, step, state, now, end, self.shown(max(now, end)), self.kinds()
-        )
+        shown = self.shown(max(now, end))
+        self.run = Run(number, step, state, now, end, shown, self.kinds())
+        self._trouble(step.trouble, shown)
         self.run.note(f"begins at {now:%F %T.%f}, to read up to {end:%F %T.%f}")
         self._changes = list(step.weather.changes)
         self._rules = [(fault.kind, fault.rule()) for fault in step.weather.faults]
@@ -57,6 +60,43 @@ class Vendors:
         self.simulator.requests.clear()
         self.simulator.watch = self.watch
         return self.run
+
+    def _trouble(self, trouble: Trouble, shown: Truth) -> None:
+        """Put right some records that there was trouble with, and choose others."""
+        random, world, run = Random(trouble.seed), self.simulator.world, self.run
+        for marked in (world.ghosts, world.ownerless):
+            for each in sorted(marked):
+                if random.random() < trouble.heals:
+                    marked.discard(each)
+                    run.note(f"{each} is put right")
+        records = [
+            (name, each) for name in LISTS for each in shown.get(name, {}).values()
+        ]
+        for stream, record in _some(random, records, trouble.hides):
+            world.hide(stream, bot_of(stream, record), time_of(stream, record))
+        sessions = [*shown.get("kore_sessions", {}).values()]
+        for record in _some(random, sessions, trouble.disowns):
+            world.disown(record["bot_id"], time_of("kore_sessions", record))
+        run.hidden = self._marked(world.ghosts, shown)
+        run.disowned = self._marked(world.ownerless, shown)
+        for words, keys in ("hidden", run.hidden), ("of nobody", run.disowned):
+            self.run.counts[f"trouble: {words}"] += len(keys)
+            for key in sorted(keys):
+                run.note(f"{key} is {words}")
+
+    def _marked(self, marks: set[tuple[str, str, int]], shown: Truth) -> set[Key]:
+        """The keys of records that are marked by their bot and their time."""
+        return {
+            (stream, key)
+            for stream in {stream for stream, *_ in marks} & shown.keys()
+            for key, record in shown[stream].items()
+            if (
+                stream,
+                bot_of(stream, record),
+                round(time_of(stream, record).timestamp() * 1000),
+            )
+            in marks
+        }
 
     def over(self) -> None:
         """Record what there is to see at the end of the run."""
@@ -102,6 +142,8 @@ class Vendors:
         window, total = _window(stream, call), _total(reply)
         # A single record is asked for to learn the unit of time, not to be kept.
         is_kept = call.params.get("per_page") != "1"
+        if call.vendor == "kore":
+            is_kept = call.body.get("limit") != 1
         if records and window and is_kept and reply.is_whole:
             run.pages.append(Page(window, total, records))
         sent = f"{len(records)} of {total}{'' if reply.is_whole else ', torn'}"
@@ -118,8 +160,8 @@ class Vendors:
             raws = [body]
         if isinstance(raws, list):
             for raw in raws:
-                bot = raw.get("botId") or call.bot or ""
-                yield stream, shaped(self.plan, stream, bot, raw)
+                if bot := raw.get("botId") or call.bot:
+                    yield stream, shaped(self.plan, stream, bot, raw)
 
     def _happen(self, change: Change) -> None:
         """Have something change."""
@@ -161,6 +203,11 @@ class Vendors:
         at = max(min(at, self.run.now - timedelta(seconds=1)), START)
         self.simulator.world.add_late(stream, bot, at)
         self.run.note(f"{stream} {bot} has a late record of {at:%F %T.%f}")
+
+
+def _some(random: Random, those: Sequence[T], number: int) -> list[T]:
+    """So many of these, or all that there are."""
+    return random.sample(those, min(number, len(those)))
 
 
 def _window(stream: str, call: Call) -> Window | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from simulator.streams import STREAMS
 from tests.chaos.nemesis import (
     KORE_REFUSALS,
+    LONGEST_OUTAGE,
+    OUTAGE,
     REFUSALS,
     SILENCES,
     TOTALS,
@@ -34,6 +36,8 @@ class Scope:
         may_be_late: Whether the lookback is long enough for what comes late.
         may_pass: Whether time may pass within a run.
         is_real: Whether the tap is a process of its own.
+        is_silent: Whether a vendor leaves some requests without an answer for good.
+        is_haunted: Whether records are counted and not served.
     """
 
     bots: dict[str, list[str]]
@@ -41,6 +45,8 @@ class Scope:
     may_be_late: bool
     may_pass: bool
     is_real: bool
+    is_silent: bool
+    is_haunted: bool
 
 
 def weather(random: Random, scope: Scope) -> Weather:
@@ -52,7 +58,7 @@ def weather(random: Random, scope: Scope) -> Weather:
         faults.append(_final(random, scope))
     limits = random.randint(3, 9) if random.random() < 0.1 else None
     changes = _changes(random, scope) if random.random() < 0.5 else []
-    if any(fault.kind in SILENCES for fault in faults):
+    if scope.is_silent or any(fault.kind in SILENCES for fault in faults):
         # What was served, and waited for too long, has not come.
         changes = [change for change in changes if change.kind != "gone"]
     ending = _ending(random, scope) if random.random() < 0.75 else None
@@ -66,10 +72,18 @@ def _passing(random: Random, scope: Scope) -> list[Fault]:
         kind = random.choice([kind for kind in REFUSALS if "hour" not in kind])
         share, seed = random.uniform(0.02, 0.15), random.getrandbits(32)
         faults.append(Fault(kind, probability=share, seed=seed))
+    if random.random() < 0.15:
+        served = random.choice([*scope.bots])
+        seconds = random.uniform(0.1, 1) * LONGEST_OUTAGE
+        faults.append(Fault(OUTAGE, served, after=_soon(random, 60), seconds=seconds))
     if random.random() < 0.3:
         # A list is read three times before its window is given up.
         stream, bot = _somewhere(random, scope)
-        kind, times = random.choice([*TOTALS]), random.randint(1, 2)
+        # A count that is short by what is not served looks right.
+        kinds = [
+            kind for kind in TOTALS if not (scope.is_haunted and kind[-2:] == "-1")
+        ]
+        kind, times = random.choice(kinds), random.randint(1, 2)
         faults.append(Fault(kind, stream, bot, random.randrange(30), times))
     return faults
 

@@ -652,7 +652,11 @@ def test_any_bytes_are_an_answer_or_a_failed_request(
     raw.answer = b"\r\n".join([start, *headers, b"", body])
     transport = Transport(
         f"http://127.0.0.1:{raw.server_address[1]}",
-        Options({"request_timeout_seconds": 5}, START, (SECRET, TOKEN)),
+        Options(
+            {"request_timeout_seconds": 5, "outage_minutes": 0},
+            START,
+            (SECRET, TOKEN),
+        ),
         ErrorFormat(lambda body: body["error"], advice={}),
     )
     with Log() as log, discreet_urllib3():

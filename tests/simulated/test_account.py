@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator import App, Rule, Simulator, World
+from simulator.faults import hook
 from tap_botsessions.engine.windows import to_rfc3339
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, config_for, end_of, sync
@@ -86,6 +87,47 @@ def test_the_audit_trail_counts_each_request_once(simulator: Simulator) -> None:
     assert sum(row["requests"] for row in trail) == len(simulator.requests) == 4
     emitted = sum(row["rows_emitted"] for row in trail)
     assert emitted == len(truth_of(simulator.world, BOTS))
+
+
+def test_a_list_that_moves_among_the_records_of_other_bots_is_read_again(
+    simulator: Simulator,
+) -> None:
+    """One enters and one leaves, so the count is the same; another comes twice."""
+    world, mine = simulator.world, BOTS[0]
+    end = world.start + timedelta(days=4)
+    latest_first = sorted(
+        (
+            (datetime.fromisoformat(raw["start_time"]), bot)
+            for bot in BOTS
+            for raw in world.truth(STREAM, bot, world.start, end)
+        ),
+        reverse=True,
+    )
+    size = next(
+        place
+        for place, (at, bot) in enumerate(latest_first)
+        if place > 40 and bot != mine and at < latest_first[place - 1][0]
+    )
+    gone, whose = next(each for each in latest_first[::-1] if each[1] != mine)
+    since = latest_first[3][0]
+
+    def move() -> None:
+        world.add_late(STREAM, mine, since - timedelta(milliseconds=1))
+        world.remove(STREAM, whose, gone)
+
+    simulator.faults.rules.append(Rule(hook(move), nth=2))
+    synced = read(
+        simulator,
+        kore_bot_ids=[mine],
+        kore_page_size=size + 1,
+        window_days=6,
+        end_date=end.isoformat(),
+    )
+    truth = expected(world, STREAM, world.start, end)
+    assert_same(
+        synced.records[STREAM], {key: truth[key] for key in truth if key[0] == mine}
+    )
+    assert synced.failures == []
 
 
 def without_start(bot: str, since: datetime) -> Effect:

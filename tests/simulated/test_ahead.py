@@ -45,6 +45,7 @@ from tap_botsessions.engine.reader import read_window
 from tap_botsessions.engine.records import Row
 from tap_botsessions.engine.scheduler import Scheduler
 from tap_botsessions.engine.windows import Window
+from tap_botsessions.engine.workers import Workers
 from tap_botsessions.tap import TapBotsessions
 from tests.conftest import Synced, Tap, config_for, end_of, hand_in, sync
 from tests.truth import LISTS, STREAMS, assert_same, expected
@@ -202,7 +203,7 @@ def reading(
         assert time.monotonic() < deadline, "stuck"
 
     own = replace(Tap.limits, **limits)
-    with Scheduler(jobs, workers, retries, own, on_tick) as ahead:
+    with Scheduler(jobs, Workers(workers), retries, own, on_tick) as ahead:
         yield ahead
     assert reader_threads() == []
 

@@ -289,3 +289,22 @@ def test_a_refusal_is_reported_if_no_unit_helps(busy: Simulator) -> None:
         f"{stream}, agent 201" for stream in LISTS
     }
     assert all("No such thing" in str(each.error) for each in synced.failures)
+
+
+def test_an_agent_without_records_is_read_where_long_windows_take_too_long(
+    busy: Simulator,
+) -> None:
+    """In another unit an hour is as long as weeks, and there is no answer to that."""
+    busy.options.widest_seconds = 86_401
+    synced = sync(
+        busy, None, LISTS, avaamo_agent_ids=["202"], max_retries=1, window_days=6
+    )
+    assert not synced.failures
+
+
+def test_another_unit_is_detected_where_long_windows_take_too_long(
+    busy: Simulator,
+) -> None:
+    busy.options.avaamo_unit = "milliseconds"
+    busy.options.widest_seconds = 86_401
+    assert_whole(busy, max_retries=1, window_days=1)

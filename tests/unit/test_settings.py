@@ -76,6 +76,7 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     ),
     "max_retries": (INTEGER, 8, {"minimum": 0}),
     "accept_gaps_after_days": (NUMBER, None, {"minimum": 0}),
+    "outage_minutes": (NUMBER, 10, {"minimum": 0, "maximum": 1440}),
     "user_agent": (STRING, None, {}),
     "ca_bundle": (STRING, None, {}),
     "avaamo_base_url": (STRING, None, {}),
@@ -322,6 +323,7 @@ def test_a_base_url_is_completed(value: str, url: str) -> None:
         {"kore_page_size": 10_000},
         {"kore_open_session_days": 0},
         {"max_retries": 0},
+        {"outage_minutes": 0},
         {"max_concurrent_requests": 64},
         {"kore_api": "account", "kore_jwt_algorithm": "HS512"},
         {"kore_containment_types": ["dropOff", "agent"]},
@@ -410,6 +412,7 @@ def test_one_vendor_is_enough(config: Config) -> None:
             "must be more than 0",
         ),
         ({"max_retries": -1}, "max_retries", "must be at least 0"),
+        ({"outage_minutes": -1}, "outage_minutes", "must be at least 0"),
         # Choices
         (
             {"kore_api": "v2"},

@@ -30,7 +30,8 @@ ASK = Request("GET", "/x.json", AccessToken(TOKEN))
 
 
 def transport(errors: ErrorFormat = AVAAMO) -> Transport:
-    options = Options({"request_timeout_seconds": 60}, START, (TOKEN,))
+    config = {"request_timeout_seconds": 60, "outage_minutes": 10}
+    options = Options(config, START, (TOKEN,))
     return Transport("https://c0.example", options, errors)
 
 

@@ -41,6 +41,10 @@ UNITS = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds"}
 """Names of units by how many of each are a second."""
 
 _REFUSALS = {400, 422}
+_NONSENSE = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}
+
+_SLOW_ATTEMPTS = 2
+"""At a range that may be too long for an answer in time."""
 
 _DEFAULT = timedelta(days=3)
 """So far back goes a list that is asked for without a range (both pages)."""
@@ -209,11 +213,21 @@ class TimeTokens:
         Raises:
             UnavailableError: That can't be said, after as many attempts as may be.
         """
+        fetch = query.fetch_count(window, unit)
         try:
-            [page] = yield [query.fetch_count(window, unit)]
+            [page] = yield [replace(fetch, slow_attempts=_SLOW_ATTEMPTS)]
         except UnavailableError as error:
+            # In a larger unit than its own, a server sees a longer range, which may be
+            # too long; in its own it has an answer for an hour.
+            hour = query.last(timedelta(hours=1))
+            if error.is_slow and window.width > hour.width:
+                is_answered = yield from self._try(hour, unit, query)
+                if is_answered and not self.is_proven:
+                    [page] = yield [fetch]
+                    yield from self._learn(page, unit, query)
+                return is_answered
             # These are what a server may well make of a time that is no time.
-            if error.status not in {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}:
+            if not error.is_slow and error.status not in _NONSENSE:
                 raise
             if unit != self.unit:
                 self._nonsense.add(unit)
