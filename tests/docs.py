@@ -87,15 +87,6 @@ def streams_table() -> str:
     return "\n".join([*header, *rows])
 
 
-def fields_table() -> str:
-    """The fields of the vendors, and the columns that hold them."""
-    lines = []
-    for stream in TapBotsessions(validate_config=False).streams.values():
-        columns = ", ".join(f"`{name}`" for name in stream.schema["properties"])
-        lines.append(f"- `{stream.name}`: {columns}")
-    return "\n".join(lines)
-
-
 def personal_table() -> str:
     """The personal columns, and what becomes of them."""
     rows = []
@@ -119,7 +110,11 @@ def streams_reference(_: str) -> str:
     intro = (
         "# Streams\n\nMade from the schemas in `tap_botsessions/schemas/`. A column "
         "without *null* is never null. What is personal can be hashed or dropped by "
-        "`personal_data`.\n"
+        "`personal_data`.\n\nAll times are in UTC and end in `Z`; `timetoken` is "
+        "Avaamo's `created_at` in UNIX epoch seconds, `created_at` the same instant as "
+        "a date-time. Kore.ai's names are in snake_case, so `sessionId` is "
+        "`session_id`. NUL characters and lone surrogates, which databases refuse, "
+        "become U+FFFD.\n"
     )
     return "\n".join([intro, *map(stream_reference, streams)])
 
@@ -255,12 +250,20 @@ def between(text: str, begin: str, end: str, content: str) -> str:
 
 def readme(text: str) -> str:
     """README.md as it must be."""
-    text = rewritten(text, "streams", streams_table(), "<!-- {} -->")
+    return rewritten(text, "streams", streams_table(), "<!-- {} -->")
+
+
+def settings(text: str) -> str:
+    """docs/settings.md as it must be."""
     text = rewritten(text, "settings", settings_table(), "<!-- {} -->")
-    text = rewritten(text, "personal", personal_table(), "<!-- {} -->")
-    text = rewritten(text, "plan", screen("plan"), "<!-- {} -->")
-    text = rewritten(text, "progress", screen("progress"), "<!-- {} -->")
-    return rewritten(text, "fields", fields_table(), "<!-- {} -->")
+    return rewritten(text, "personal", personal_table(), "<!-- {} -->")
+
+
+def running(text: str) -> str:
+    """docs/running.md as it must be."""
+    for name in ("check", "plan", "progress"):
+        text = rewritten(text, name, screen(name), "<!-- {} -->")
+    return text
 
 
 def pipelines(text: str) -> str:
@@ -293,6 +296,8 @@ WRITERS: dict[str, Write] = {
     "meltano.yml": meltano,
     "meltano-hub.yml": hub,
     "docs/pipelines.md": pipelines,
+    "docs/running.md": running,
+    "docs/settings.md": settings,
     "docs/streams.md": streams_reference,
     "docs/warehouse.md": warehouse,
     "examples/duckdb.sql": duckdb,

@@ -59,7 +59,24 @@ def plan(folder: Path) -> str:
     return f"$ tap-botsessions --config config.json --plan\n{shown}\n"
 
 
-SCREENS: dict[str, Screen] = {"plan": plan, "progress": progress}
+def check(folder: Path) -> str:
+    """One bot fails, and one vendor serves smaller pages than it was asked for."""
+    world = World(bots=BOTS[:2], sessions_per_day=12)
+    config = folder / "config.json"
+    with Simulator(world) as simulator:
+        simulator.options.avaamo_page_clamp = 25
+        settings = config_for(simulator, avaamo_agent_ids=["201", "999"])
+        config.write_text(json.dumps(settings))
+        command = (TAP, "--config", config, "--check")
+        with on_terminal(command, lines=60, LOGLEVEL="WARNING") as terminal:
+            terminal.wait_for(lambda: "be read" in terminal.text)
+            shown = terminal.text.rstrip()
+    for host in ("c0.avaamo.com", "bots.kore.ai"):
+        shown = shown.replace(simulator.url, f"https://{host}", 1)
+    return f"$ tap-botsessions --config config.json --check\n{shown}\n"
+
+
+SCREENS: dict[str, Screen] = {"check": check, "plan": plan, "progress": progress}
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import App, Limits, Simulator, World
+from tests import screens
 from tests.conftest import config_for
+from tests.docs import ROOT
 from tests.process.reports import report
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ def test_all_is_well(simulator: Simulator, tmp_path: Path) -> None:
         assert re.search(rf"^✓ {bot} +\d+ Mar 20 2\d:\d\d$", done.stdout, re.MULTILINE)
     assert "sessions in 6 days newest, UTC" in done.stdout
     assert "unknown" not in done.stdout
+
+
+def test_the_screen_in_the_documents_is_that_of_today(tmp_path: Path) -> None:
+    shown = screens.check(tmp_path)
+    assert (ROOT / "docs" / "check.txt").read_text() == shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_machines_are_told_all_of_it(simulator: Simulator, tmp_path: Path) -> None:

@@ -67,9 +67,13 @@ def is_shown(terminal: Terminal) -> bool:
 
 
 def is_apart(terminal: Terminal) -> bool:
-    """Whether the display is there, and only what is above it scrolls."""
+    """Whether the display is there, and only what is above it scrolls.
+
+    A narrow terminal shows no windows.
+    """
     margins = terminal.screen.margins
-    shown = [n for n, line in enumerate(terminal.lines) if " windows " in line]
+    header = re.compile(r" read +(windows +)?rows")
+    shown = [n for n, line in enumerate(terminal.lines) if header.search(line)]
     return bool(margins and shown and margins.bottom < shown[0])
 
 
