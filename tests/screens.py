@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 from simulator import Simulator, World
 from tests.conftest import config_for
 from tests.docs import ROOT
+from tests.programs import TAP
 from tests.terminal import on_terminal
 
 Screen = Callable[[Path], str]
 
-TAP = Path(sys.executable).with_name("tap-botsessions")
 BOTS = tuple(f"st-0a1b2c3d-{n:04}-5000-8000-{n:012}" for n in range(1, 5))
 
 

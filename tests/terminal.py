@@ -1,11 +1,10 @@
-"""A program on a terminal of its own, and what a person sees there."""
+"""One of our programs on a terminal of its own, and what a person sees there."""
 
 from __future__ import annotations
 
 import os
 import pty
 import select
-import subprocess
 import termios
 import time
 from contextlib import contextmanager
@@ -14,9 +13,13 @@ from typing import IO, TYPE_CHECKING
 
 import pyte
 
+from tests.programs import started
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from tests.programs import Process
 
 PATIENCE = 60.0
 """Seconds after which something that must come about counts as missing."""
@@ -34,7 +37,7 @@ class Terminal:
         written: All that came, to the byte.
     """
 
-    process: subprocess.Popen[bytes]
+    process: Process
     screen: pyte.HistoryScreen
     own_end: int
     programs_end: int
@@ -93,7 +96,7 @@ class Terminal:
         self.wait_for(lambda: self.process.poll() is not None)
         while self._draw():
             pass
-        return self.process.returncode
+        return self.process.wait()
 
     def _draw(self) -> bool:
         ready, _, _ = select.select([self.own_end], [], [], 0.05)
@@ -116,7 +119,7 @@ def on_terminal(
     """Run a program on a terminal; it is killed at the end if it is still there.
 
     Args:
-        command: The program and its arguments.
+        command: `TAP` or `SOURCE` of `tests.programs`, and its arguments.
         stdout: Where its standard output goes; to the terminal if not given.
         columns: The terminal's.
         lines: The terminal's.
@@ -129,20 +132,15 @@ def on_terminal(
         for name, value in os.environ.items()
         if name not in {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
     }
-    process = subprocess.Popen(  # noqa: S603 -- our own program
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=programs_end if stdout is None else stdout,
-        stderr=programs_end,
-        env={**inherited, "TERM": "xterm-256color", **environment},
-    )
     screen = pyte.HistoryScreen(columns, lines, history=1000)
     try:
-        with process:
-            try:
-                yield Terminal(process, screen, own_end, programs_end)
-            finally:
-                process.kill()
+        with started(
+            *command,
+            stdout=programs_end if stdout is None else stdout,
+            stderr=programs_end,
+            environment={**inherited, "TERM": "xterm-256color", **environment},
+        ) as process:
+            yield Terminal(process, screen, own_end, programs_end)
     finally:
         os.close(own_end)
         os.close(programs_end)

@@ -6,14 +6,20 @@ A `.in` file says what is wanted, the `.txt` file beside it what that was resolv
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import shutil
 import subprocess
+import sys
+from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
 from uv import find_uv_bin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
@@ -23,6 +29,9 @@ LOWEST = FOLDER / "lowest.txt"
 
 BUILD = FOLDER / "build.txt"
 """What builds the package."""
+
+ENVIRONMENTS = Path(sys.prefix) / "environments"
+"""Where environments are kept."""
 
 SOURCES: dict[Path, tuple[str, ...]] = {
     REQUIREMENTS: ("pyproject.toml",),
@@ -91,12 +100,32 @@ def install(pins: Path, folder: Path, python: str) -> Path:
 
 @cache
 def environment(name: str, python: str = "3.11") -> Path:
-    """The folder of the programs of an environment that lasts as long as this process.
+    """The folder of the programs of an environment.
+
+    It is made once, whichever process asks first, and is kept beside the environment of
+    this process until its pins change: tests leave it as it is.
 
     Args:
         name: What the file of its pins is called, without the suffix.
-        python: The version of Python; some packages run on no later one.
+        python: The version of Python or its path; some packages run on no later one.
     """
-    folder = Path(mkdtemp(prefix=f"{name}-"))
-    atexit.register(shutil.rmtree, folder)
-    return install(FOLDER / f"{name}.txt", folder, python)
+    pins = FOLDER / f"{name}.txt"
+    version = sha256(f"{python} {sys.version}\n{pins.read_text()}".encode())
+    folder = ENVIRONMENTS / name
+    marker = folder / "made-of"
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with locked(ENVIRONMENTS / f"{name}.lock"):
+        if not marker.exists() or marker.read_text() != version.hexdigest():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            install(pins, folder, python)
+            marker.write_text(version.hexdigest())
+    return folder / "bin"
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Keep other processes out of blocks that lock the same file."""
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import Simulator, World
+from tests import programs
 from tests.conftest import Synced, config_for, end_of
+from tests.programs import TAP
 from tests.simulated.test_bots import assert_complete_but
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 UNKNOWN, FORBIDDEN = "st-000", "200"
-TAP = Path(sys.executable).with_name("tap-botsessions")
 
 
 @dataclass
@@ -52,13 +51,7 @@ def run(
     config, state_file = folder / "config.json", folder / "state.json"
     config.write_text(json.dumps(config_for(simulator, **settings)))
     state_file.write_text(json.dumps(state or {}))
-    ended = subprocess.run(  # noqa: S603 -- our own program
-        [TAP, "--config", config, "--state", state_file],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ended = programs.run(TAP, "--config", config, "--state", state_file)
     messages = [json.loads(line) for line in ended.stdout.splitlines()]
     return Ran(ended.returncode, Synced(messages), ended.stderr)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,28 +14,14 @@ from simulator import App, Limits, Simulator, World
 from tests import screens
 from tests.conftest import config_for
 from tests.docs import ROOT
+from tests.process.reports import report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from simulator import Call
 
-TAP = Path(sys.executable).with_name("tap-botsessions")
-
-
-def run(
-    folder: Path, config: dict[str, Any], *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    file = folder / "config.json"
-    file.write_text(json.dumps(config))
-    done = subprocess.run(  # noqa: S603 -- ours
-        [TAP, "--config", file, "--check", *arguments],
-        capture_output=True,
-        check=False,
-        env={"COLUMNS": "80", "LOGLEVEL": "WARNING"},
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+run = partial(report, "--check")
 
 
 def told(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

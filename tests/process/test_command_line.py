@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_botsessions.config.settings import (
-    SCHEMA,
-)
+from tap_botsessions.config.settings import SCHEMA
+from tests import programs
 from tests.conftest import config_for
 from tests.truth import STREAMS
 from tests.unit.test_environment import texts_of, variables
@@ -32,10 +28,10 @@ from tests.unit.test_states import PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+    from subprocess import CompletedProcess
 
     from simulator import Simulator
-
-EXECUTABLE = Path(sys.executable).parent / "tap-botsessions"
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class CommandLine:
         config: object = None,
         loglevel: str = "DEBUG",
         environment: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> CompletedProcess[str]:
         """Run the tap with a configuration file and further arguments."""
         if config is not None:
             arguments = ("--config", self.write("config.json", config), *arguments)
@@ -66,14 +62,11 @@ class CommandLine:
             for name, value in os.environ.items()
             if not name.startswith("TAP_BOTSESSIONS_")
         }
-        return subprocess.run(  # noqa: S603 -- the tap itself
-            [EXECUTABLE, *arguments],
-            capture_output=True,
-            check=False,
-            cwd=self.directory,
-            env={**clean, "LOGLEVEL": loglevel, **(environment or {})},
-            text=True,
-            timeout=60,
+        return programs.run(
+            programs.TAP,
+            *arguments,
+            environment={**clean, "LOGLEVEL": loglevel, **(environment or {})},
+            folder=self.directory,
         )
 
 
@@ -82,7 +75,7 @@ def tap(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
-def errors_of(run: subprocess.CompletedProcess[str]) -> list[str]:
+def errors_of(run: CompletedProcess[str]) -> list[str]:
     """The lines that a run was refused with, which must be all that it shows."""
     assert run.returncode == 1
     assert run.stdout == ""

@@ -12,7 +12,6 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
@@ -21,21 +20,19 @@ from simulator import Rule, Simulator, World
 from simulator.faults import latency
 from tests.conftest import Synced, config_for, end_of
 from tests.process.test_kill import SECONDS_TO_DIE, SIGNALS
+from tests.programs import SOURCE, TAP
 from tests.terminal import on_terminal
 from tests.truth import STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from tests.terminal import Terminal
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MANY = tuple(f"st-0a1b2c3d-{n:04}-5000-8000-{n:012}" for n in range(1, 101))
 """Ids as long as Kore.ai's are."""
-
-
-TAP = Path(sys.executable).with_name("tap-botsessions")
-SOURCE = TAP.with_name("source-botsessions")
 
 
 @pytest.fixture
@@ -70,9 +67,13 @@ def is_shown(terminal: Terminal) -> bool:
 
 
 def is_apart(terminal: Terminal) -> bool:
-    """Whether the display is there, and only what is above it scrolls."""
+    """Whether the display is there, and only what is above it scrolls.
+
+    A narrow terminal shows no windows.
+    """
     margins = terminal.screen.margins
-    shown = [n for n, line in enumerate(terminal.lines) if " windows " in line]
+    header = re.compile(r" read +(windows +)?rows")
+    shown = [n for n, line in enumerate(terminal.lines) if header.search(line)]
     return bool(margins and shown and margins.bottom < shown[0])
 
 

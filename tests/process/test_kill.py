@@ -6,13 +6,11 @@ import fcntl
 import json
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ import pytest
 from simulator import Rule, Simulator, World
 from simulator.faults import hang, latency, status
 from tests.conftest import config_for, sync
+from tests.programs import TAP, started
 from tests.simulated.test_kill import (
     FINE,
     Target,
@@ -31,8 +30,10 @@ from tests.simulated.test_kill import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-TAP = Path(sys.executable).with_name("tap-botsessions")
+    from tests.programs import Process
+
 PATIENCE = 30.0
 """Seconds after which something that must come about counts as missing."""
 
@@ -66,12 +67,12 @@ class Running:
     """A run of the command line.
 
     Attributes:
-        process: The process.
+        process: Its process.
         output: The file that it writes to, unless that is a pipe.
         log: The file of its log.
     """
 
-    process: subprocess.Popen[bytes]
+    process: Process
     output: Path
     log: Path
 
@@ -124,16 +125,13 @@ def running(
     with (
         output.open("wb") as stdout,
         log.open("wb") as stderr,
-        subprocess.Popen(  # noqa: S603 -- our own program
-            [TAP, "--config", config, "--state", state_file],
+        started(
+            *(TAP, "--config", config, "--state", state_file),
             stdout=subprocess.PIPE if piped else stdout,
             stderr=stderr,
         ) as process,
     ):
-        try:
-            yield Running(process, output, log)
-        finally:
-            process.kill()
+        yield Running(process, output, log)
 
 
 def reached(simulator: Simulator, requests: int) -> bool:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from simulator import Simulator, World
+from tests import programs
 from tests.conftest import config_for
 from tests.simulated.test_personal import HASH, personal_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-TAP = Path(sys.executable).with_name("tap-botsessions")
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +36,11 @@ def test_batch_files_and_states_hold_no_original(
     }
     config = tmp_path / "config.json"
     config.write_text(json.dumps(config_for(served, **HASH, batch_config=batches)))
-    done = subprocess.run(  # noqa: S603 -- ours
-        [TAP, "--config", config], capture_output=True, check=True
-    )
+    done = programs.run(programs.TAP, "--config", config)
+    assert done.returncode == 0
     texts = [gzip.decompress(each.read_bytes()).decode() for each in files.iterdir()]
     assert texts
-    everything = "".join([*texts, done.stdout.decode(), done.stderr.decode()])
+    everything = "".join([*texts, done.stdout, done.stderr])
     telling = {each for each in personal_strings(served) if len(each) > 12}
     assert telling
     assert not [each for each in telling if each in everything]

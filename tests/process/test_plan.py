@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from simulator import Simulator, World
 from simulator.streams import STREAMS as TABLE
@@ -16,29 +14,14 @@ from tap_botsessions.tap import TapBotsessions
 from tests import screens
 from tests.conftest import config_for, end_of, sync
 from tests.docs import ROOT
+from tests.process.reports import report
 from tests.truth import LISTS, STREAMS, expected
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BOT, OTHER = World().bots
-TAP = Path(sys.executable).with_name("tap-botsessions")
-
-
-def run(
-    folder: Path, config: dict[str, Any], *arguments: str | Path
-) -> subprocess.CompletedProcess[str]:
-    file = folder / "config.json"
-    file.write_text(json.dumps(config))
-    done = subprocess.run(  # noqa: S603 -- ours
-        [TAP, "--config", file, "--plan", *arguments],
-        capture_output=True,
-        check=False,
-        env={"COLUMNS": "80", "LOGLEVEL": "INFO"},
-        text=True,
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr
-    assert config["kore_client_secret"] not in done.stdout + done.stderr
-    assert config["avaamo_access_token"] not in done.stdout + done.stderr
-    return done
+run = partial(report, "--plan")
 
 
 def test_the_table_fits_and_says_all_of_it(

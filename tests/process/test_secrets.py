@@ -16,6 +16,7 @@ import pytest
 from simulator import Rule, Simulator, World
 from simulator.faults import hang, redirect, status
 from tap_botsessions.config.settings import SCHEMA
+from tests import programs
 from tests.conftest import config_for, end_of
 from tests.truth import expected
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from simulator.faults import Effect
 
-SCRIPTS = Path(sys.executable).parent
 JWT = re.compile(r"eyJ[\w-]+\.")
 ADDRESS = "ada.lovelace@example.com"
 LETTER = f"Dear {ADDRESS}, my order of yesterday never came"
@@ -83,13 +83,12 @@ def show(
     """Run a program with a configuration; keep all it writes but the records."""
     file = folder / "config.json"
     file.write_text(json.dumps(config))
-    done = subprocess.run(  # noqa: S603 -- ours
-        [SCRIPTS / program, *arguments, "--config", file],
-        capture_output=True,
-        check=False,
-        env={"LOGLEVEL": "DEBUG", **(environment or {})},
-        text=True,
-        timeout=60,
+    done = programs.run(
+        program,
+        *arguments,
+        "--config",
+        file,
+        environment={"LOGLEVEL": "DEBUG", **(environment or {})},
     )
     lines = [line for line in done.stdout.splitlines() if '"RECORD"' not in line]
     return Shown(done.returncode, "\n".join([*lines, done.stderr]))
@@ -278,7 +277,7 @@ def test_a_process_shows_none_in_its_title(
     file = tmp_path / "config.json"
     file.write_text(json.dumps(config))
     with subprocess.Popen(  # noqa: S603 -- ours
-        [SCRIPTS / "tap-botsessions", "--config", file],
+        [programs.TAP, "--config", file],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +15,13 @@ import pytest
 import trustme
 from typing_extensions import override
 
+from tests import programs
+from tests.programs import TAP
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-TAP = Path(sys.executable).with_name("tap-botsessions")
 TOKEN = "a-token-that-must-not-be-told"  # noqa: S105 -- made up
 
 
@@ -97,14 +98,17 @@ def run(
         )
     )
     catalog.write_text(json.dumps({"streams": [{"tap_stream_id": "avaamo_sessions"}]}))
-    return subprocess.run(  # noqa: S603 -- ours
-        [TAP, "--config", config, "--catalog", catalog],
-        capture_output=True,
-        check=False,
-        env={"LOGLEVEL": "DEBUG", **(environment or {})},
-        text=True,
-        timeout=60,
-    )
+    command = TAP, "--config", config, "--catalog", catalog
+    if environment:  # a library may read it when it is loaded
+        return subprocess.run(  # noqa: S603 -- ours
+            command,
+            capture_output=True,
+            check=False,
+            env={"LOGLEVEL": "DEBUG", **environment},
+            text=True,
+            timeout=programs.PATIENCE,
+        )
+    return programs.run(*command, environment={"LOGLEVEL": "DEBUG"})
 
 
 def bundle(authority: trustme.CA, folder: Path) -> str:

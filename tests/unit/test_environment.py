@@ -78,6 +78,7 @@ EVERY: dict[str, Any] = {
     "request_timeout_seconds": 7.5,
     "max_retries": 0,
     "outage_minutes": 1.5,
+    "accept_gaps_after_days": 0.5,
     "user_agent": 'it\'s "mine" # all of it',
     "ca_bundle": certifi.where(),
     "avaamo_utc_offset": -18_000,
