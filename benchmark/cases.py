@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmark.pages import DAYS, END, PAGE, START, Listing
-from benchmark.programs import BARE, CDK, DLT, SDK, SOURCE, TAP
+from benchmark.programs import BARE, CDK, DLT, SDK, SOURCE, STATELESS, TAP
 from benchmark.report import Table, note
 from benchmark.serving import Served
 
@@ -124,6 +124,33 @@ class Case:
         served = Served(self.root, 100_000)
         return self._beside("f", served, (TAP, SOURCE, CDK))
 
+    def g(self) -> Table:
+        """Bytes and seconds of states, beside those of the records."""
+        rows = []
+        for agents in (10, 100) if self.is_quick else (10, 100, 300, 1_000):
+            served = Served(self.root, 200, agents=agents, window_days=2)
+            costs = self._rounds(served, [(STATELESS, WORKERS), (TAP, WORKERS)])
+            own, base = costs[TAP, WORKERS], costs[STATELESS, WORKERS]
+            ratio = [cost.cpu / less.cpu for cost, less in zip(own, base, strict=True)]
+            records, states = self.runner.sizes()
+            figures = (
+                f"{records / 1e6:.2f} MB",
+                f"{states / 1e6:.3f} MB",
+                f"{states / records:.3f}",
+                f"{median(cost.cpu for cost in own):.2f} s",
+                f"{median(ratio):.2f}",
+                f"{median(cost.memory for cost in own):.0f} MB",
+            )
+            rows.append((f"{agents} x {DAYS // served.window_days}", *figures))
+        return Table(
+            "(g) Many agents, a state for all of them",
+            (
+                *("agents x windows", "records", "states", "ratio"),
+                *("CPU", "of a run without", "peak memory"),
+            ),
+            rows,
+        )
+
     def _beside(self, name: str, served: Served, programs: Sequence[str]) -> Table:
         """Programs side by side, the first of them the one to compare with."""
         each = [
@@ -200,8 +227,9 @@ CASES = {
     "d": Case.d,
     "e": Case.e,
     "f": Case.f,
+    "g": Case.g,
 }
 """The cases by their names."""
 
-LONG = {"a2", "e"}
+LONG = {"a2", "e", "g"}
 """Cases that take minutes."""

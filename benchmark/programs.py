@@ -26,6 +26,8 @@ PEERS = HERE / "peers"
 CACHE = HERE / ".cache"
 
 TAP, SOURCE = "this tap", "source-botsessions"
+STATELESS = "this tap, FULL_TABLE"
+"""Without bookmarks, and so without states."""
 BARE, SDK, DLT, CDK = "bare loop", "SDK template", "dlt", "Airbyte CDK"
 
 PINS = {
@@ -50,16 +52,20 @@ class Runner:
 
     folder: Path
 
+    @property
+    def output(self) -> Path:
+        """What a program that was checked has written."""
+        return self.folder / "output"
+
     def check(self, program: str, served: Served, workers: int = 1) -> Cost:
         """Run a program once, and count what it has read.
 
         Raises:
             ProgramError: It did not write as many records as there are.
         """
-        output = self.folder / "output"
-        cost = self._run(program, served, workers, output)
+        cost = self._run(program, served, workers, self.output)
         found = 0
-        with output.open("rb") as lines:
+        with self.output.open("rb") as lines:
             for line in lines:
                 match = _RECORD.search(line)
                 found += 0 if match is None else _count(match[0])
@@ -67,6 +73,16 @@ class Runner:
             msg = f"{program} wrote {found} records of {served.records}"
             raise ProgramError(msg)
         return cost
+
+    def sizes(self) -> tuple[int, int]:
+        """The bytes of RECORD and STATE messages of the tap that was checked last."""
+        sizes = {b'{"type":"RECORD"': 0, b'{"type":"STATE",': 0}
+        with self.output.open("rb") as lines:
+            for line in lines:
+                if (kind := line[:16]) in sizes:
+                    sizes[kind] += len(line)
+        records, states = sizes.values()
+        return records, states
 
     def cost(self, program: str, served: Served, workers: int = 1) -> Cost:
         """Run a program without keeping what it writes, and take its costs."""
@@ -78,8 +94,9 @@ class Runner:
 
     def command(self, program: str, served: Served, workers: int) -> list[str | Path]:
         """The command that reads all that is served."""
-        if program == TAP:
-            return self._tap(served, workers)
+        if program in {TAP, STATELESS}:
+            method = "INCREMENTAL" if program == TAP else "FULL_TABLE"
+            return self._tap(served, workers, method)
         if program == SOURCE:
             return self._source(served, workers)
         python = interpreter(program)
@@ -101,11 +118,14 @@ class Runner:
             "--manifest-path", PEERS / "cdk_manifest.yaml",
         ]  # fmt: skip
 
-    def _tap(self, served: Served, workers: int) -> list[str | Path]:
+    def _tap(self, served: Served, workers: int, method: str) -> list[str | Path]:
         tap = Path(sys.executable).with_name("tap-botsessions")
-        config, catalog = self._settings(served, workers), self.folder / "catalog.json"
+        config, catalog = (
+            self._settings(served, workers),
+            self.folder / f"{method}.json",
+        )
         if not catalog.exists():
-            catalog.write_text(json.dumps(_messages_alone(tap, config)))
+            catalog.write_text(json.dumps(_messages_alone(tap, config, method)))
         return [tap, "--config", config, "--catalog", catalog]
 
     def _source(self, served: Served, workers: int) -> list[str | Path]:
@@ -125,6 +145,7 @@ class Runner:
             "start_date": START.isoformat(),
             "end_date": END.isoformat(),
             "max_concurrent_requests": workers,
+            "window_days": served.window_days,
         }
         return self._file("tap", settings)
 
@@ -134,15 +155,17 @@ class Runner:
         return file
 
 
-def _messages_alone(tap: Path, config: Path) -> dict[str, object]:
-    """The tap's catalog with one of its streams."""
+def _messages_alone(tap: Path, config: Path, method: str) -> dict[str, object]:
+    """The tap's catalog with one of its streams, and how that is replicated."""
     discovered = subprocess.run(  # noqa: S603 -- the project's own
         [tap, "--config", config, "--discover"], capture_output=True, check=True
     )
     streams = json.loads(discovered.stdout)["streams"]
     return {
         "streams": [
-            stream for stream in streams if stream["tap_stream_id"] == "avaamo_messages"
+            stream | {"replication_method": method}
+            for stream in streams
+            if stream["tap_stream_id"] == "avaamo_messages"
         ]
     }
 

@@ -27,6 +27,7 @@ class Served:
         agents: How many agents there are.
         latency: Milliseconds until an answer.
         limit: Requests that are answered in any minute; 0 for no limit.
+        window_days: How wide the tap's windows are.
     """
 
     root: str
@@ -34,6 +35,7 @@ class Served:
     agents: int = 1
     latency: int = 0
     limit: int = 0
+    window_days: int = 6
 
     @property
     def url(self) -> str:
