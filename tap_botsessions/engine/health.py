@@ -147,7 +147,7 @@ class Health:
         self._is_reached |= error.trouble != "unreached"
         if self.is_held:
             if is_probe:
-                self._go_down(error, now, limits)
+                self._observe_probe(error, now, limits)
             elif self._state == "suspected":
                 self._count(call)
             return False
@@ -168,6 +168,14 @@ class Health:
             elif self._is_plain:
                 self._go_down(error, now, limits)
         return not self.is_held
+
+    def _observe_probe(self, error: TransientError, now: float, limits: Limits) -> None:
+        if self.known_good is None and error.trouble == "slow":
+            # A range that is too wide gets no more. It is narrowed if that goes on, and
+            # would be asked for again and again while the host is held.
+            self._recover(now)
+        else:
+            self._go_down(error, now, limits)
 
     def _count(self, call: Call) -> None:
         """Have a failure count for a request, unless it turns out to be the host's."""

@@ -121,10 +121,9 @@ class Bookmarks:
 
     def note(self, bot: str, result: WindowResult) -> None:
         """Note whether a window of a bot adds up."""
-        window = result.window
-        if window is not None and window.start < window.end:
+        if result.window is not None:
             now = self._source.options.run_start
-            self._gaps[bot].note(window, result.gap, now)
+            self._gaps[bot].note(result.window, result.gap, now)
 
     def move(self, bot: str, end: datetime | None) -> None:
         """Move a bot's bookmark on, never back, and keep its gaps.

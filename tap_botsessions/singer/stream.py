@@ -176,7 +176,7 @@ class SingerStream(Stream):
             unowned = RecordError(f"{self._by_id_label}: {error}")
             self._mark_failed(self.name, unowned, [])
         complete = self.source.complete(result)
-        self._note_gap(bot, result, complete)
+        self._note_gap(bot, result)
         self._run.audit.record(self.name, bot, complete, len(records))
         self._checkpoint(bot, complete, len(records))
         self._log(bot, result, len(records))
@@ -252,13 +252,13 @@ class SingerStream(Stream):
         for sync_range, bots in alike.items():
             self.logger.info("%s: reading %s", self.source.label(*bots), sync_range)
 
-    def _note_gap(self, bot: str, result: WindowResult, complete: WindowResult) -> None:
-        """Note what adds up and what does not.
+    def _note_gap(self, bot: str, result: WindowResult) -> None:
+        """Note what adds up and what does not, however late it is.
 
-        A gap is no later than the vendor's clock, but what an earlier run left is not
-        later than it was then: where it is read whole, it is closed.
+        A bookmark goes no further than the vendor's time, which more and more answers
+        show. It must not come to pass a gap that was beyond it at first.
         """
-        self._bookmarks.note(bot, result if result.gap is None else complete)
+        self._bookmarks.note(bot, result)
         if result.gap is not None:
             self.logger.warning(
                 "%s: a gap, %s: %s; what came is emitted, and the next run reads it "

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from simulator import App, World
-from tests.chaos.flaws import LARGE, answers, lists
+from tests.chaos.flaws import FIXED, LARGE, answers, lists
 from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step, Trouble
 from tests.chaos.weather import Scope, weather
 
@@ -24,13 +24,14 @@ def draw(seed: int) -> Plan:
     options = _options(random, clamp, may_be_reshuffled=has_large_pages)
     options |= answers(random)
     options |= lists(random, options, page_size)
-    kore_page_size = options.pop("kore_page_size", None)
+    fixed = {name: options.pop(name) for name in FIXED if name in options}
     # What is equal can't be told from what is listed twice.
     may_be_equal = has_large_pages and "listed_twice" not in options
     in_batches = random.random() < 0.05
     plan = Plan(
         seed,
-        _world(random, days, settings, may_be_equal=may_be_equal),
+        _world(random, days, settings, may_be_equal=may_be_equal)
+        | ({"sessions_per_day": 12} if "list_cap" in options else {}),
         options,
         settings,
         _limits(random),
@@ -39,7 +40,7 @@ def draw(seed: int) -> Plan:
         in_batches=in_batches,
         is_verbose=random.random() < 0.2,
         is_audited=not in_batches and random.random() < 0.4,
-        kore_page_size=kore_page_size,
+        fixed=fixed,
         steps=[],
     )
     return replace(plan, steps=_steps(random, plan, days))
@@ -202,8 +203,7 @@ def _tuning(random: Random, plan: Plan) -> dict[str, Any]:
         "window_days": random.choice((0.3, 1, 1, 1.7, 6)),
         "max_concurrent_requests": random.choice((1, 2, 4, 8, 16)),
         "avaamo_requests_per_minute": _budget(random),
-        "kore_page_size": plan.kore_page_size
-        or random.choice((2, 5, 20, 1000, 10_000)),
+        "kore_page_size": random.choice((2, 5, 20, 1000, 10_000)),
         "kore_requests_per_minute": _budget(random),
         "kore_requests_per_hour": 1_000_000,
-    }
+    } | plan.fixed

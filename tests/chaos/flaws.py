@@ -15,6 +15,9 @@ DENSEST = 20
 
 HOUR = 3600.0
 
+FIXED = ("kore_page_size", "window_days")
+"""Settings that must stay the same where there is a limit."""
+
 LIMITS = {"list_cap", "last_position", "widest_seconds", "listed_twice"}
 """The options by which lists are not whole, or repeat themselves."""
 
@@ -42,16 +45,21 @@ def lists(random: Random, options: dict[str, Any], page_size: int) -> dict[str, 
         page_size: How many records of Avaamo's are asked for at once.
 
     Returns:
-        Options of the simulator; `kore_page_size`, the size of Kore.ai's pages, is
-        among them where it matters.
+        Options of the simulator, and among them settings of the tap that must stay as
+        they are (`FIXED`).
     """
     kind = random.choice((*4 * (None,), "cap", "far", "wide", "wide", "twice"))
     clamps = {"avaamo_page_clamp": None, "kore_page_clamp": None}
     match kind:
-        case "cap":
-            # Of limits, the tap looks for round ones, and for a few pages.
-            pages = random.randint(-(-DENSEST // page_size), 10)
-            return {"list_cap": pages * page_size, "kore_page_size": page_size}
+        case "cap" if page_size <= DENSEST:
+            # Of limits, the tap looks for round ones, and for a few pages. A low one is
+            # met by wide windows alone.
+            pages = -(-DENSEST // page_size) + random.randint(0, 2)
+            return {
+                "list_cap": pages * page_size,
+                "kore_page_size": page_size,
+                "window_days": 6,
+            }
         case "far":
             beyond = random.choice(("400", "422", "500", "empty"))
             last = random.randint(DENSEST, 3 * DENSEST)

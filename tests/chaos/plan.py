@@ -92,8 +92,7 @@ class Plan:
         in_batches: Whether records come in files.
         is_verbose: Whether the log is as detailed as can be.
         is_audited: Whether the windows that were read are recorded.
-        kore_page_size: How many records of Kore.ai's are asked for at once, if that
-            must stay the same.
+        fixed: Settings that are the same in each run, while others may not be.
         steps: The runs; nothing goes wrong in the last one.
     """
 
@@ -107,7 +106,7 @@ class Plan:
     in_batches: bool
     is_verbose: bool
     is_audited: bool
-    kore_page_size: int | None
+    fixed: dict[str, Any]
     steps: list[Step]
 
     @property

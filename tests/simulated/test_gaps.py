@@ -386,3 +386,24 @@ def test_a_gap_is_closed_where_records_alone_show_the_vendors_time(
         second = sync(simulator, copy.deepcopy(first.state), (stream,), **again)
         assert not any(gaps(second, stream))
         assert second.failures == []
+
+
+def test_a_gap_is_kept_that_was_found_before_the_vendors_time_was_known(
+    simulator: Simulator,
+) -> None:
+    """The bookmark goes on as records show a later time, and must not pass the gap."""
+    stream, world = "kore_sessions", simulator.world
+    simulator.options.date = "nonsense"
+    [at] = haunt(world, stream, 1)
+    first = sync(
+        simulator,
+        None,
+        (stream,),
+        window_days=0.02,
+        max_concurrent_requests=1,
+        kore_bot_ids=[*world.bots[:1]],
+        end_date="2026-03-02T00:00:00Z",
+    )
+    [[gap]] = gaps(first, stream)
+    assert covers(gap, at)
+    assert len(first.failures) == 1

@@ -73,6 +73,7 @@ UNREACHED = fault("no connection within 10 s", "unreached", None, 10.0)
 BUSY = fault("answered 503", "down", 503)
 BROKEN = fault("answered 500", "unclear", 500)
 LATE = fault("answered 504", "unclear", 504, 30.0)
+TOO_WIDE = fault("answered 504", "slow", 504, 30.0)
 SILENT = fault("no whole answer within 60 s", "unclear", None, TIME_OUT)
 NO_JSON = fault("the answer is not the JSON expected", None)
 FAULTS = [REFUSED, BUSY, BROKEN, LATE, SILENT]
@@ -367,6 +368,23 @@ def test_what_fails_from_the_first_request_on_may_be_the_requests_own(
     assert len(world.errors) == 20
     assert {type(error) for error in world.errors.values()} == {UnavailableError}
     assert max(Counter(world.vendor.sent).values()) == 9
+
+
+def test_windows_that_are_too_wide_are_narrowed_after_an_outage() -> None:
+    """Nothing was answered before it, and none of what is waiting can be."""
+    world = World(busy_vendor(3))
+    until = world.clock.now + 120
+
+    def answer(now: float, _: object, window: Window) -> Fault | None:
+        if now < until:
+            return BUSY
+        return TOO_WIDE if window.width > DAY / 2 else None
+
+    world.answer = answer
+    world.read()
+    assert not world.errors
+    world.assert_whole()
+    assert world.seconds < 400
 
 
 def test_a_refusal_for_good_shows_that_a_host_is_up() -> None:
