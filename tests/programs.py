@@ -4,6 +4,9 @@ They are forked from a server that has loaded their modules, which takes most of
 time of a start. Each is a process like any other: with a process id, arguments, files,
 an environment and signals of its own. Tests of the start itself run the file `TAP` or
 `SOURCE`, and so do those of other programs that are given one to run.
+
+As `config_for` has them wait for no host that is down, so they wait for none that was
+never reached.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -234,4 +238,6 @@ def _become(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = command
+    tap: Any = import_module("tap_botsessions.tap").TapBotsessions
+    tap.limits = replace(tap.limits, max_unreached=0.0)
     import_module(_MODULES[command[0]]).main()
