@@ -148,11 +148,13 @@ def test_a_killed_run_can_be_resumed_from_any_of_its_states(
             )
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_lookback_never_moves_a_bookmark_back(simulator: Simulator) -> None:
     world = simulator.world
     middle = START + timedelta(days=4)
     first = sync(simulator, end_date=middle.isoformat())
-    again = sync(simulator, first.state, end_date=middle.isoformat(), lookback_hours=96)
+    settings: dict[str, Any] = {"lookback_hours": 96, "window_days": 1}
+    again = sync(simulator, first.state, end_date=middle.isoformat(), **settings)
     assert_at(again, middle)
     for state in again.states:
         assert Synced([{"type": "STATE", "value": state}]).bookmarks == first.bookmarks
