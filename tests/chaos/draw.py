@@ -174,7 +174,8 @@ def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
         # The vendor's own clock may say how far to go, or the lookback is long enough.
         may_be_off = plan.shows_time or plan.lookback >= MARGIN
         is_off = may_be_off and random.random() < 0.4
-        skew = random.uniform(-1, 1) * MOST_SKEW if is_off else timedelta(0)
+        ahead = 8 if plan.shows_time else 1
+        skew = random.uniform(-1, ahead) * MOST_SKEW if is_off else timedelta(0)
         forgets = random.choice((*7 * (0,), random.randrange(1, 30)))
         wrong, tuning = weather(random, scope), _tuning(random, plan)
         steps.append(Step(after, unit, skew, forgets, tuning, wrong, trouble))

@@ -97,10 +97,10 @@ VERDICTS: dict[str, Effect] = {
 OUTAGE = "outage"
 """The host is down for a while."""
 
-LONGEST_OUTAGE = 20 * 60.0
+LONGEST_OUTAGE = 40 * 60.0
 """Seconds of the fast clock for which a host may be down in passing."""
 
-PATIENCE_MINUTES = {False: 60, True: 1000}
+PATIENCE_MINUTES = {False: 120, True: 1000}
 """How long the tap waits for a host, by the fast clock, if answers may stay away.
 
 A time-out, which is not of that clock, takes an hour of it.

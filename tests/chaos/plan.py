@@ -17,7 +17,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 MOST_SKEW = HOUR
-"""How far the tap's clock may be off."""
+"""How far the tap's clock may be off, where the vendor's time is not shown."""
 
 MARGIN = MOST_SKEW + HOUR
 

@@ -54,7 +54,9 @@ def weather(random: Random, scope: Scope) -> Weather:
     """Draw what goes wrong in a run."""
     faults = _passing(random, scope) if random.random() < 0.7 else []
     # How often a request is befallen at most, but for very bad luck.
-    retries = 8 + sum(20 if fault.times is None else fault.times for fault in faults)
+    # An outage does not count: requests wait for the host.
+    passing = [fault for fault in faults if fault.kind != OUTAGE]
+    retries = 8 + sum(20 if fault.times is None else fault.times for fault in passing)
     if random.random() < 0.25:
         faults.append(_final(random, scope))
     limits = random.randint(3, 9) if random.random() < 0.1 else None
