@@ -33,6 +33,8 @@ class Capacity:
         max_rows: Records that a list may count, or its window is narrowed.
         max_width: How wide a window may be; none as long as no limit was met.
         answered: Windows that were read whole.
+        counted: The most records that a list was seen to count, so that no limit can
+            lie at fewer.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -41,6 +43,7 @@ class Capacity:
         self.max_rows = limits.max_window_rows
         self.max_width: timedelta | None = None
         self.answered = 0
+        self.counted = 0
         self._agreed = 0
         self._gaps = 0
         self._patience = _PATIENCE
@@ -107,6 +110,10 @@ class Capacity:
     def note_served(self, rows: int) -> None:
         """Note that no more than so many records of a list can be had."""
         self.max_rows = max(min(self.max_rows, rows), 1)
+
+    def note_counted(self, rows: int) -> None:
+        """Note that so many records are counted, which no limit has cut."""
+        self.counted = max(self.counted, rows)
 
     def note_gap(self) -> None:
         """Note that a window did not add up."""

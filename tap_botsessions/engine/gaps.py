@@ -70,7 +70,7 @@ class GapError(IncompleteError):
 
 
 class Gaps:
-    """The gaps of one bot, in order of time, none of them touching another.
+    """The gaps of one bot, in order of time, none of them overlapping another.
 
     In the state they are `gaps`, a list of objects with the `start`, the `end` and
     `since`. There are no more than `most`: the two that lie closest are joined, with
@@ -121,7 +121,7 @@ class Gaps:
             reason: Why it does not add up; none if it does.
             now: When the run began.
         """
-        known = [gap.since for gap in self._gaps if _touch(gap.window, window)]
+        known = [gap.since for gap in self._gaps if gap.window.overlap(window)]
         left = [part for gap in self._gaps for part in gap.without(window)]
         if reason is not None:
             left.append(Gap(window, min(known, default=now), reason))
@@ -146,22 +146,28 @@ def _start(gap: Gap) -> datetime:
     return gap.window.start
 
 
-def _touch(one: Window, other: Window) -> bool:
-    return one.start <= other.end and other.start <= one.end
+def _are_one(one: Gap, other: Gap) -> bool:
+    """Whether two gaps, in order of their start, are kept as one."""
+    if one.since == other.since:
+        return other.window.start <= one.window.end
+    return other.window.start < one.window.end
 
 
 def _join(one: Gap, other: Gap) -> Gap:
-    """The gap from the first one's start to the end of either."""
+    """The gap from the first one's start to the end of either.
+
+    It is as new as the newer one: what is accepted for its age is all that old.
+    """
     end = max(one.window.end, other.window.end)
     reason = " and ".join(dict.fromkeys(filter(None, (one.reason, other.reason))))
-    return Gap(Window(one.window.start, end), min(one.since, other.since), reason)
+    return Gap(Window(one.window.start, end), max(one.since, other.since), reason)
 
 
 def _joined(gaps: Iterable[Gap]) -> list[Gap]:
-    """Gaps in order of their start, with those joined that touch each other."""
+    """Gaps in order of their start, with those joined that are one."""
     found: list[Gap] = []
     for gap in gaps:
-        if found and _touch(found[-1].window, gap.window):
+        if found and _are_one(found[-1], gap):
             found[-1] = _join(found[-1], gap)
         else:
             found.append(gap)

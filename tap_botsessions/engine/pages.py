@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
-    from tap_botsessions.engine.errors import BotError, RecordError
+    from tap_botsessions.engine.errors import BotError
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.records import Row
 
 Seen = dict[tuple[str, ...], "Row"]
 """Rows by their keys."""
 
-Errors = Mapping[str, "RecordError"]
+Errors = Mapping[str, "BotError"]
 """Why a record of a bot can't be used, by the bot."""
 
 NOBODY = ""
@@ -55,7 +55,12 @@ class Page(NamedTuple):
     @property
     def distinct(self) -> frozenset[tuple[str, ...]]:
         """What identifies the records that came."""
-        return frozenset(self.keys or (row.key for row in self.rows))
+        return frozenset(self.all_keys)
+
+    @property
+    def all_keys(self) -> Sequence[tuple[str, ...]]:
+        """The key of each record that came, those that came twice included."""
+        return self.keys or [row.key for row in self.rows]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ decides when, where and how many at a time the requests are made.
 
 Why a window can be trusted: an attempt to read it counts only if the vendor's count
 stood still from the first page to the last, as many records came as were counted, and
-no key came on two pages. A list that moved under the paging breaks one of the three. It
+no key came twice. A list that moved under the paging breaks one of the three. It
 is read again, and what earlier attempts saw is kept, since records can also leave a
 list. Where a list won't stand still, or can't be read to its end, its window is
 narrowed. What does not add up in a single second is a gap: it is emitted as it came,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from tap_botsessions.engine.capacity import Capacity
-    from tap_botsessions.engine.errors import RecordError
+    from tap_botsessions.engine.errors import BotError
     from tap_botsessions.engine.pages import (
         Fetch,
         Lists,
@@ -65,7 +65,7 @@ class _Union:
 
     rows: Seen
     bots: frozenset[str] = frozenset()
-    errors: dict[str, RecordError] = field(default_factory=dict)
+    errors: dict[str, BotError] = field(default_factory=dict)
 
     def add(self, *pages: Page) -> None:
         for page in pages:
@@ -234,16 +234,19 @@ class _WindowReader:
         """
         half = narrowed(window, 0.5)
         [page] = yield from self._fetch([paged.fetch(paged.first)], half, 0)
-        is_round = is_likely_cap(page.total, paged.page_size)
-        past_end = past_end or is_round
+        is_cap = page.total > self._capacity.counted and is_likely_cap(
+            page, paged.page_size
+        )
+        past_end = past_end or is_cap
         most = self._limits.max_rows_per_second
         if half is not None or not past_end:
             most = min(2 * page.total, most)
         if half is not None:
             if page.total > self._capacity.max_rows and self._capacity.narrows_gaps:
                 raise TooManyError(page.total)
-            if is_round:
+            if is_cap:
                 yield from self._check_cap(place, page.total, window, half)
+            self._capacity.note_counted(page.total)
         foretold = iter(paged.remaining(page))
         at_hand: dict[int, Page] = {}
         pages = [page]

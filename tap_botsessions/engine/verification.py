@@ -24,6 +24,9 @@ _CAPS = 500
 
 _FEW_PAGES = 10
 
+_LEAST_PAGE = 10
+"""Servers have pages of this many records or more; fewer are what is left of one."""
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -59,8 +62,8 @@ class Walk:
 
     @property
     def repeated(self) -> int:
-        """How many records came on a page after another one."""
-        return sum(map(len, self.keys)) - self.distinct
+        """How many records came after another one of the same key."""
+        return sum(len(page.all_keys) for page in self.pages) - self.distinct
 
     @property
     def distinct(self) -> int:
@@ -87,7 +90,7 @@ class Walk:
             return f"the count moved between {totals[0]} and {totals[-1]}"
         if self.received != self.total:
             return f"{self.received} records came where {self.total} were counted"
-        return "a record came on two pages" if self.repeated else ""
+        return "a record came twice" if self.repeated else ""
 
     def is_same(self, other: Walk | None) -> bool:
         """Whether the vendor said the same in another walk: the list stands still."""
@@ -112,11 +115,20 @@ class Walk:
         )
 
 
-def is_likely_cap(count: int, page_size: int) -> bool:
-    """Whether a count is as round as the limit that a server may set to its lists."""
+def is_likely_cap(first: Page, page_size: int) -> bool:
+    """Whether a count is as round as the limit that a server may set to its lists.
+
+    Args:
+        first: The first page of the list.
+        page_size: How many records it was asked to have; fewer may be served.
+    """
+    sizes = {page_size}
+    if _LEAST_PAGE <= first.received < first.total:
+        sizes.add(first.received)
+    count = first.total
     return count > 0 and (
         count % _CAPS == 0
-        or (count % page_size == 0 and count <= _FEW_PAGES * page_size)
+        or any(count % size == 0 and count <= _FEW_PAGES * size for size in sizes)
     )
 
 

@@ -151,11 +151,12 @@ def _windows(given: ForecastInput) -> Iterator[WindowResult]:
     """Cut a range as the scheduler does, each window as wide as the last one says."""
     first, last = given.densities[0].stretch.span, given.densities[-1].stretch.span
     left = [Window(first.start, last.end)]
+    capacity = Capacity(given.limits)
     width = given.max_width
     while left:
         span = left.pop()
         requested = Window(span.start, min(span.start + width, span.end))
-        result = _drive(_reading(given, requested))
+        result = _drive(_reading(given, requested, capacity))
         read = result.window or requested
         ends = read.end, requested.end, span.end
         rest = [Window(start, end) for start, end in pairwise(ends) if start < end]
@@ -166,7 +167,7 @@ def _windows(given: ForecastInput) -> Iterator[WindowResult]:
         yield result
 
 
-def _reading(given: ForecastInput, window: Window) -> Reading:
+def _reading(given: ForecastInput, window: Window, capacity: Capacity) -> Reading:
     first = given.densities[0].stretch.span.start
 
     def counts(end: datetime) -> list[int]:
@@ -179,7 +180,7 @@ def _reading(given: ForecastInput, window: Window) -> Reading:
         both = zip(counts(part.start), counts(part.end), strict=True)
         return [_CountedList(given, end - start) for start, end in both]
 
-    return read_window(lists, window, {}, Capacity(given.limits))
+    return read_window(lists, window, {}, capacity)
 
 
 def _drive(reading: Reading) -> WindowResult:

@@ -171,6 +171,47 @@ def test_a_record_without_its_time_fails_its_own_bot_alone(
     assert_same(both, truth_of(world, BOTS))
 
 
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_record_of_another_time_fails_its_own_bot_alone(
+    simulator: Simulator, place: int
+) -> None:
+    """It may be that a filter of one bot's is ignored, and others' hold."""
+    bad = BOTS[place]
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        body: Any = reply.body
+        sessions = [
+            {**session, "start_time": "2020-01-01T00:00:00.000Z"}
+            if session["botId"] == bad
+            else session
+            for session in body["sessions"]
+        ]
+        return replace(reply, body={**body, "sessions": sessions})
+
+    simulator.faults.rules.append(Rule(effect))
+    first = read(simulator)
+    [failure] = first.failures
+    assert failure.label == f"kore_sessions, bot {bad}"
+    assert "a record of another time" in str(failure.error)
+    assert_same(first.records[STREAM], truth_of(simulator.world, set(BOTS) - {bad}))
+    simulator.faults.rules.clear()
+    second = read(simulator, first.state)
+    both = first.records[STREAM] | second.records[STREAM]
+    assert_same(both, truth_of(simulator.world, BOTS))
+
+
+def test_a_bot_is_found_whatever_the_case_of_its_id(simulator: Simulator) -> None:
+    """As the settings write it or as the vendor does."""
+    listed = [BOTS[0], *(bot.upper() for bot in BOTS[1:])]
+    synced = read(simulator, kore_bot_ids=listed)
+    assert synced.failures == []
+    truth = truth_of(simulator.world, BOTS)
+    spelt = {bot.casefold(): bot for bot in listed}
+    found = synced.records[STREAM]
+    assert found.keys() == {(spelt[bot], session) for bot, session in truth}
+
+
 def test_bots_of_another_app_are_read_separately(simulator: Simulator) -> None:
     app = App("cs-of-another", "another-secret-" + "0" * 40)
     own = [

@@ -315,6 +315,16 @@ def test_a_limit_that_cuts_lists_costs_no_record(
 
 
 @each_list
+def test_a_limit_of_a_few_pages_costs_no_record_where_pages_are_smaller(
+    busy: Simulator, stream: str
+) -> None:
+    """A server that serves fewer records a page than it is asked for may cut there."""
+    busy.options.avaamo_page_clamp = busy.options.kore_page_clamp = 30
+    busy.options.list_cap = 240
+    is_complete(sync(busy, None, (stream,)), busy.world, stream)
+
+
+@each_list
 def test_a_limit_is_found_where_one_half_of_a_window_has_all(stream: str) -> None:
     """Both the window and that half are cut, so neither has more than the other."""
     world = World(days=DAYS, sessions_per_day=0)

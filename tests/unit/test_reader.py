@@ -261,6 +261,23 @@ def test_a_server_that_repeats_its_first_page_for_ever_is_not_believed() -> None
     assert all(result.gap for result in results if result.rows)
 
 
+def test_a_record_that_comes_twice_on_a_page_stands_for_no_other() -> None:
+    """As many records came as were counted, though one of them is missing."""
+
+    class Doubling(Listing):
+        @override
+        def page(self, position: int) -> Page:
+            page = super().page(position)
+            if len(self.vendor.fetched) > 1 or len(page.rows) < self.vendor.size:
+                return page
+            return page._replace(rows=[*page.rows[:-1], page.rows[0]])
+
+    vendor = Vendor([row(number) for number in range(7)])
+    results = read_all(lambda window: [Doubling(vendor, window)])
+    assert [number for result in results for number in numbers(result)] == [*range(7)]
+    assert not any(result.gap for result in results)
+
+
 def test_a_window_that_holds_too_much_is_narrowed() -> None:
     vendor = Vendor([row(number) for number in range(1000)], size=50)
     taken = vendor.take(max_rows=200)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from tap_botsessions.engine.errors import RecordError, UnownedError
+from tap_botsessions.engine.errors import FilterError, RecordError, UnownedError
 from tap_botsessions.engine.pages import NOBODY, Fetch, Page
 from tap_botsessions.engine.records import (
     Columns,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from tap_botsessions.engine.errors import BotError
     from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Errors
@@ -126,16 +127,19 @@ class KoreListStream(ListStream):
             RecordError: A record can't be used, of the only bot that is asked for.
         """
         rows: list[Row] = []
-        errors: dict[str, RecordError] = {}
+        errors: dict[str, BotError] = {}
+        owned = [(bots[0], raw) for raw in raws]
         if self.is_shared:
-            owners = [bot_of(raw) for raw in raws]
-            if None in owners:
-                unowned = zip(raws, owners, strict=True)
-                times = [self._time_of(raw) for raw, bot in unowned if bot is None]
-                errors[NOBODY] = UnownedError(_OF_NOBODY, times)
-            raws = [raw for raw, bot in zip(raws, owners, strict=True) if bot in bots]
-        for record in self.personal.protect(shape_all(raws, self.columns)):
-            bot = record["bot_id"] if self.is_shared else bots[0]
+            owners = [(self.owner(raw), raw) for raw in raws]
+            unowned = [self._time_of(raw) for bot, raw in owners if bot is None]
+            if unowned:
+                errors[NOBODY] = UnownedError(_OF_NOBODY, unowned)
+            owned = [
+                (bot, raw) for bot, raw in owners if bot is not None and bot in bots
+            ]
+        shaped = shape_all([raw for _, raw in owned], self.columns)
+        records = self.personal.protect(shaped)
+        for (bot, _), record in zip(owned, records, strict=True):
             try:
                 rows.append(self._row(bot, record))
             except RecordError as error:
@@ -143,6 +147,26 @@ class KoreListStream(ListStream):
                     raise
                 errors.setdefault(bot, error)
         return rows, errors
+
+    def owner(self, raw: Json) -> str | None:
+        """Whose record it is, of an account that bots share, if it says so.
+
+        The id is as the settings have it, whatever the case of its letters.
+        """
+        bot = bot_of(raw)
+        if bot is None or bot in self._spelt:
+            return bot
+        return self._folded.get(bot.casefold(), bot)
+
+    @cached_property
+    def _spelt(self) -> frozenset[str]:
+        """The bots that are read, as the settings spell them."""
+        return frozenset(self.bots)
+
+    @cached_property
+    def _folded(self) -> Mapping[str, str]:
+        """Likewise, by their ids without case."""
+        return {bot.casefold(): bot for bot in self.bots}
 
     @cached_property
     def _fields(self) -> Mapping[str, str]:
@@ -225,10 +249,26 @@ class KoreList:
         parse = partial(self._page, position)
         return self.stream.fetch(self.bots, body, parse, self.params)
 
+    def _errors_of_range(self, rows: Sequence[Row]) -> Errors:
+        """The bots of which a record is of another time.
+
+        Raises:
+            FilterError: So it is of the only bot that is asked for.
+        """
+        errors: dict[str, BotError] = {}
+        for bot in dict.fromkeys(row.bot for row in rows):
+            try:
+                check_in_window(self.window, (row for row in rows if row.bot == bot))
+            except FilterError as error:
+                if len(self.bots) == 1:
+                    raise
+                errors[bot] = error
+        return errors
+
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
         raws, total = listed(body, self.stream.records_field, "total")
         rows, errors = self.stream.rows(self.bots, raws)
-        check_in_window(self.window, rows)
+        errors = {**errors, **self._errors_of_range(rows)}
         self.stream.transport.clock.note_records(rows)
         keys = self.stream.keys(raws, rows)
         if self.refine:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from tap_botsessions.engine.pages import Page, WindowResult
 from tap_botsessions.engine.records import elements, text
 from tap_botsessions.vendors.kore import filters
-from tap_botsessions.vendors.kore.lists import bot_of, time_range
+from tap_botsessions.vendors.kore.lists import time_range
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from tap_botsessions.engine.errors import RecordError
+    from tap_botsessions.engine.errors import BotError
     from tap_botsessions.engine.options import Config
     from tap_botsessions.engine.pages import Fetch, Reading
     from tap_botsessions.engine.records import Row
@@ -121,7 +121,7 @@ class SessionRevisits:
         missing; those that it does not mention are not. Both are logged.
         """
         union: dict[tuple[str, ...], Row] = {}
-        errors: dict[str, RecordError] = {}
+        errors: dict[str, BotError] = {}
         unknown: set[str] = set()
         left = ids
         while left:
@@ -208,7 +208,7 @@ class SessionRevisits:
                 raw
                 for raw, name in zip(raws, names, strict=True)
                 if name is None
-                or (bot := bot_of(raw)) is None
+                or (bot := self._stream.owner(raw)) is None
                 or name in wanted.get(bot, ())
             ]
         rows, errors = self._stream.rows(bots, raws)
