@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(sys.executable).parent
 [RECIPE] = blocks("Backfills", "bash")
-OF_THE_YEAR_BEFORE = RECIPE.replace("2025-{01,04,07,10} 2026", "2024-01 2025")
+OLDER_RECIPE = RECIPE.replace("2025-{01,04,07,10} 2026", "2024-11 2025")
 KILLS: tuple[tuple[str, Literal["avaamo", "kore"], int], ...] = (
     ("tap-botsessions", "kore", 50),
     ("target-postgres", "avaamo", 300),
 )
 """A program, whose it is, and at which request it is killed: in the second quarter."""
-YEAR_BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
+OLDEST = datetime(2024, 11, 1, tzinfo=UTC)
 YEAR = datetime(2025, 1, 1, tzinfo=UTC)
 MEETING = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the recipe's backfill ends and the nightly runs begin."""
@@ -161,10 +161,10 @@ def assert_history(warehouse: Warehouse, start: datetime, end: datetime) -> None
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
-    """Two years of history and more, with sessions that stay open for up to 14 days."""
+    """A year of history and more, with sessions that stay open for up to 14 days."""
     world = World(
-        start=YEAR_BEFORE,
-        days=(LATER_NIGHT - YEAR_BEFORE).days,
+        start=OLDEST,
+        days=(LATER_NIGHT - OLDEST).days,
         now=FIRST_NIGHT.timestamp(),
         sessions_per_day=0.7,
         messages_per_session=2,
@@ -276,14 +276,14 @@ def test_a_year_by_shards_and_the_nightly_runs_make_one_history(
 
     # The nightly runs begin where it ends; older history does not touch their state.
     state = warehouse.run_nightly(FIRST_NIGHT)
-    assert warehouse.run(OF_THE_YEAR_BEFORE) == 0
+    assert warehouse.run(OLDER_RECIPE) == 0
     assert warehouse.nightly_state == state
-    assert_history(warehouse, YEAR_BEFORE, FIRST_NIGHT)
+    assert_history(warehouse, OLDEST, FIRST_NIGHT)
 
     # What was open in the first night is corrected in a later one.
     before = warehouse.tables()["kore_sessions"]
     warehouse.run_nightly(LATER_NIGHT)
-    assert_history(warehouse, YEAR_BEFORE, LATER_NIGHT)
+    assert_history(warehouse, OLDEST, LATER_NIGHT)
     after = warehouse.tables()["kore_sessions"]
     was_open = [key for key in before if before[key]["session_status"] == "active"]
     assert sum(after[key] != before[key] for key in was_open) > 5

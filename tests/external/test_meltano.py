@@ -83,25 +83,61 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(World(**WORLD)) as running:
+        yield running
+
+
+WORLD: dict[str, Any] = {
+    "sessions_per_day": 5,
+    "messages_per_session": 2,
+    "late_fraction": 0.1,
+    "open_fraction": 0.1,
+    "hostile_text": True,
+}
+
+
+@pytest.fixture
 def project(
-    prepared: Path, tmp_path: Path, server: Server, outside: str
-) -> Iterator[Project]:
-    world = World(
-        sessions_per_day=5,
-        messages_per_session=2,
-        late_fraction=0.1,
-        open_fraction=0.1,
-        hostile_text=True,
-    )
-    with Simulator(world) as simulator:
-        folder = tmp_path / "project"
-        shutil.copytree(prepared, folder)
-        yield Project(folder, simulator, new_database(server, tmp_path.name), outside)
+    prepared: Path, tmp_path: Path, simulator: Simulator, server: Server, outside: str
+) -> Project:
+    folder = tmp_path / "project"
+    shutil.copytree(prepared, folder)
+    return Project(folder, simulator, new_database(server, tmp_path.name), outside)
 
 
-def new_database(server: Server, name: str) -> Server:
+@pytest.fixture(scope="module")
+def after_a_run(
+    prepared: Path,
+    server: Server,
+    outside: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """A project whose pipeline has run once, to be copied."""
+    folder = tmp_path_factory.mktemp("after-a-run") / "project"
+    shutil.copytree(prepared, folder)
+    with Simulator(World(**WORLD)) as simulator:
+        database = new_database(server, "after_a_run")
+        project = Project(folder, simulator, database, outside)
+        project.meltano("run", *PIPELINE)
+    return project
+
+
+@pytest.fixture
+def project_after_a_run(
+    after_a_run: Project, tmp_path: Path, simulator: Simulator, server: Server
+) -> Project:
+    """A project, its state and its tables after a first run of the pipeline."""
+    folder = tmp_path / "project"
+    shutil.copytree(after_a_run.folder, folder)
+    database = new_database(server, tmp_path.name, after_a_run.server.database)
+    return replace(after_a_run, folder=folder, simulator=simulator, server=database)
+
+
+def new_database(server: Server, name: str, template: str = "template1") -> Server:
+    create = SQL("CREATE DATABASE {} TEMPLATE {}")
     with psycopg.connect(server.dsn, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        connection.execute(create.format(Identifier(name), Identifier(template)))
     return replace(server, database=name)
 
 
@@ -124,9 +160,11 @@ def test_runs_first_and_incrementally(project: Project) -> None:
     project.assert_whole()
 
 
-def test_the_audit_trail_comes_once_it_is_selected(project: Project) -> None:
+def test_the_audit_trail_comes_once_it_is_selected(
+    project_after_a_run: Project,
+) -> None:
+    project = project_after_a_run
     count = "SELECT count(*) FROM information_schema.tables WHERE table_name = %s"
-    project.meltano("run", *PIPELINE)
     with project.connect() as connection:
         assert connection.execute(count, ["sync_windows"]).fetchone() == (0,)
     setting = "_metadata.sync_windows.selected"
@@ -136,8 +174,8 @@ def test_the_audit_trail_comes_once_it_is_selected(project: Project) -> None:
         assert connection.execute(count, ["sync_windows"]).fetchone() == (1,)
 
 
-def test_a_full_refresh_reads_all_again(project: Project) -> None:
-    project.meltano("run", *PIPELINE)
+def test_a_full_refresh_reads_all_again(project_after_a_run: Project) -> None:
+    project = project_after_a_run
     with project.connect() as connection:
         connection.execute("DELETE FROM avaamo_usage WHERE date < '2026-03-05'")
         connection.execute("UPDATE kore_sessions SET channel = 'changed'")
@@ -146,9 +184,11 @@ def test_a_full_refresh_reads_all_again(project: Project) -> None:
     assert ends(project) == {"2026-03-21", "2026-03-21T00:00:00Z", 1774051200.0}
 
 
-def test_a_stream_is_read_in_full_where_its_metadata_say_so(project: Project) -> None:
+def test_a_stream_is_read_in_full_where_its_metadata_say_so(
+    project_after_a_run: Project,
+) -> None:
     """Meltano writes `replication-method` at the catalog's top, too, but not this."""
-    project.meltano("run", *PIPELINE)
+    project = project_after_a_run
     before = bookmarks(project, STATE_ID)
     method = "_metadata.kore_sessions.forced-replication-method"
     project.meltano("config", "set", "tap-botsessions", method, "FULL_TABLE")
@@ -259,8 +299,8 @@ def has_rows(project: Project, table: str) -> bool:
         return table in table_names(connection) and bool(read_table(connection, table))
 
 
-def test_state_is_read_set_and_cleared(project: Project) -> None:
-    project.meltano("run", *PIPELINE)
+def test_state_is_read_set_and_cleared(project_after_a_run: Project) -> None:
+    project = project_after_a_run
     assert project.meltano("state", "list")[0].split() == [STATE_ID]
     streams = bookmarks(project, STATE_ID)
     assert streams.keys() >= set(STREAMS)
@@ -333,17 +373,6 @@ def bots(project: Project, state_id: str) -> set[str]:
     }
 
 
-def test_the_settings_are_tested_and_the_streams_shown(project: Project) -> None:
-    output, _ = project.meltano(
-        "--environment=demo", "config", "test", "tap-botsessions"
-    )
-    assert "Plugin configuration is valid" in output
-    output, _ = project.meltano("invoke", "tap-botsessions", "--discover")
-    streams = {each["stream"]: each for each in json.loads(output)["streams"]}
-    for stream, key in KEYS.items():
-        assert streams[stream]["key_properties"] == list(key)
-
-
 def test_a_wrong_credential_is_told(project: Project) -> None:
     wrong = {"TAP_BOTSESSIONS_AVAAMO_ACCESS_TOKEN": "a-wrong-one"}
     with project.start("invoke", "tap-botsessions", "--test", **wrong) as process:
@@ -374,20 +403,33 @@ def variables(simulator: Simulator, **settings: Any) -> dict[str, str]:
     }
 
 
-def test_the_commands_of_the_readme_run_as_they_stand_there(project: Project) -> None:
+def test_the_commands_of_the_documentation_run_as_they_stand_there(
+    project: Project,
+) -> None:
+    printed = ""
     for block in blocks("Meltano", "bash"):
         if block != ADD:
-            run_block(project, block)
+            printed += run_block(project, block)
     project.assert_whole()
+    assert "Plugin configuration is valid" in printed
+    catalog, _ = json.JSONDecoder().raw_decode(printed, printed.index(CATALOG))
+    streams = {each["stream"]: each for each in catalog["streams"]}
+    for stream, key in KEYS.items():
+        assert streams[stream]["key_properties"] == list(key)
     for agent in project.simulator.world.agents:
         assert bots(project, f"{STATE_ID}:{agent}") == {agent}
 
 
+CATALOG = '{\n  "streams": ['
 [ADD] = [block for block in blocks("Meltano", "bash") if "meltano add" in block]
 
 
-def run_block(project: Project, block: str) -> None:
-    """Run commands as they are, but for the address of the database."""
+def run_block(project: Project, block: str) -> str:
+    """Run commands as they are, but for the address of the database.
+
+    Returns:
+        What they print.
+    """
     database = f"postgresql://{project.database}"
     environment = {**project.environment, **variables(project.simulator)}
     done = subprocess.run(  # noqa: S603 -- the README's
@@ -399,6 +441,7 @@ def run_block(project: Project, block: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 SANDBOX = "postgresql://postgres@127.0.0.1:15432/postgres"

@@ -210,7 +210,7 @@ def test_a_target_that_dies_leaves_the_terminal_in_order(config: Path) -> None:
 
 
 def test_who_waits_for_a_budget_is_shown(simulator: Simulator, tmp_path: Path) -> None:
-    settings = config_for(simulator, window_days=1, kore_requests_per_minute=10)
+    settings = config_for(simulator, window_days=1, kore_requests_per_minute=5)
     bot = simulator.world.bots[0]
     config = written(tmp_path, settings | {"kore_bot_ids": [bot]})
     waiting = re.compile(rf"waiting \d\d s for budget: Kore.ai, bot {bot}")
