@@ -32,6 +32,8 @@ class Assumptions:
         list_cap: How many records of a list are counted and served. None: all.
         listed_twice: The share of records that a list names once more at its end.
         repeats_are_counted: Whether those are counted twice.
+        ties: Whether records of one instant are listed in one order, or in another one
+            on each page, as a database may that sorts by the time alone.
         ghosts: Where pages go on after records that are counted and not served (see
             `World.hide`): as if there were none, or each page is short of its own.
         date: Whose clock the header Date shows: this machine's or the world's, the
@@ -73,6 +75,7 @@ class Assumptions:
     list_cap: int | None = None
     listed_twice: float = 0.0
     repeats_are_counted: bool = True
+    ties: Literal["stable", "by_page"] = "stable"
     ghosts: Literal["omitted", "missing"] = "omitted"
     date: Literal["machine", "world", "cached", "nonsense"] = "machine"
     avaamo_order: Literal["descending", "ascending", "shuffled", "reshuffled"] = (

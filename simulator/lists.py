@@ -7,6 +7,7 @@ here is done to the lists of both.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.exchange import RefusalError
@@ -60,6 +61,8 @@ def cut_page(
     ghosts = _places_of(world.ghosts, rows) if world.ghosts else frozenset[int]()
     if ghosts and options.ghosts == "omitted":
         order = [place for place in order if place not in ghosts]
+    if options.ties == "by_page":
+        order = _with_ties_in_another_order(rows, order, skip)
     if options.listed_twice:
         order = _with_repeats(rows, order, options.listed_twice)
         total += (len(order) - total) * options.repeats_are_counted
@@ -107,6 +110,18 @@ def _places_of(marked: set[tuple[str, str, int]], rows: RowList) -> frozenset[in
         )
         if rows[place][:2] == (stream, bot)
     )
+
+
+def _with_ties_in_another_order(
+    rows: RowList, order: Sequence[int], skip: int
+) -> list[int]:
+    """Return the order with rows of one instant in another order on each page."""
+    same = groupby(order, key=lambda place: rows[place].at)
+    return [
+        place
+        for _, places in same
+        for place in sorted(places, key=lambda place: (place + skip) * _SPREAD % 10_007)
+    ]
 
 
 def _with_repeats(rows: RowList, order: Sequence[int], share: float) -> list[int]:

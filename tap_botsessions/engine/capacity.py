@@ -35,6 +35,8 @@ class Capacity:
         answered: Windows that were read whole.
         counted: The most records that a list was seen to count, so that no limit can
             lie at fewer.
+        counts_repeats: Whether a list of one page counted a record twice that came
+            twice, so that longer ones are believed to.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -44,6 +46,7 @@ class Capacity:
         self.max_width: timedelta | None = None
         self.answered = 0
         self.counted = 0
+        self.counts_repeats = False
         self._agreed = 0
         self._gaps = 0
         self._patience = _PATIENCE

@@ -25,16 +25,34 @@ _TOO_MUCH = {
 
 
 class NarrowError(Exception):
-    """A window can't be read as it is; a narrower one may."""
+    """A window can't be read as it is; a narrower one may.
+
+    Attributes:
+        share: How much of the window to try next.
+    """
+
+    share = 0.5
 
 
 class TooManyError(NarrowError):
     """More records are counted than are read at once."""
 
-    def __init__(self, total: int) -> None:
-        """Keep how many are counted."""
+    def __init__(self, total: int, most: int) -> None:
+        """Keep how much of them is read at once."""
         super().__init__(f"{total} records are counted")
-        self.total = total
+        self.share = 0.95 * most / total
+
+
+class RepeatsError(NarrowError):
+    """Records came twice on pages that may have lost others for them.
+
+    On a single page none can be lost so.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        """Keep how much of the list fits a page."""
+        super().__init__(f"{walk.flaw} in {walk.total} records")
+        self.share = 0.5 * max(page.received for page in walk.pages) / walk.total
 
 
 class CappedError(NarrowError):

@@ -25,6 +25,7 @@ from tap_botsessions.engine.narrowing import (
     CappedError,
     NarrowError,
     RefusedError,
+    RepeatsError,
     TooManyError,
     UnequalError,
     UnownedListError,
@@ -168,10 +169,8 @@ class _WindowReader:
         Raises:
             RequestError: Nothing of the bot is answered.
         """
-        if isinstance(error, TooManyError):
-            return narrowed(window, 0.95 * self._capacity.max_rows / error.total)
         if (
-            isinstance(error, UnequalError | UnownedListError)
+            isinstance(error, RepeatsError | UnequalError | UnownedListError)
             and not self._capacity.narrows_gaps
         ):
             return None
@@ -181,7 +180,7 @@ class _WindowReader:
                 return Window(window.start, second)
             return narrowed(window, 0)
         if not isinstance(error, RefusedError):
-            return narrowed(window, 0.5)
+            return narrowed(window, error.share)
         self._refusals += 1
         self._refused = window.width
         part = narrowed(window, 0.5**self._refusals)
@@ -208,6 +207,7 @@ class _WindowReader:
             flaws.add(walk.flaw)
             if walk.is_same(before):
                 if walk.adds_up:
+                    self._check_repeats(walk)
                     return check_owners(walk, window)
                 break
             before = walk
@@ -216,6 +216,20 @@ class _WindowReader:
         found = " and ".join(sorted(flaws))
         msg = f"{found}, in {attempt} attempts"
         raise UnequalError(msg)
+
+    def _check_repeats(self, walk: Walk) -> None:
+        """Decide whether a list counts what it names twice twice, which stands still.
+
+        Raises:
+            RepeatsError: That can't be known: where records of one time come in another
+                order on each page, some come twice, and others never.
+        """
+        if not walk.counts_repeats:
+            return
+        if walk.is_of_one_page:
+            self._capacity.counts_repeats = True
+        elif not self._capacity.counts_repeats:
+            raise RepeatsError(walk)
 
     def _walk(
         self, paged: PagedList, place: int, window: Window, *, past_end: bool
@@ -243,7 +257,7 @@ class _WindowReader:
             most = min(2 * page.total, most)
         if half is not None:
             if page.total > self._capacity.max_rows and self._capacity.narrows_gaps:
-                raise TooManyError(page.total)
+                raise TooManyError(page.total, self._capacity.max_rows)
             if is_cap:
                 yield from self._check_cap(place, page.total, window, half)
             self._capacity.note_counted(page.total)

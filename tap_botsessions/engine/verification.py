@@ -102,6 +102,16 @@ class Walk:
         )
 
     @property
+    def is_of_one_page(self) -> bool:
+        """Whether all that came was on one page."""
+        return len(self.keys) == 1
+
+    @property
+    def counts_repeats(self) -> bool:
+        """Whether it adds up only if what came twice is counted twice."""
+        return self.totals != {self.distinct}
+
+    @property
     def adds_up(self) -> bool:
         """Whether it is whole, provided that the list stands still.
 
