@@ -64,7 +64,9 @@ class Checkpoints:
                 self.write()
 
     def write(self) -> None:
-        """Write the state, whatever it vouches for."""
+        """Write the state, if there is something that no state vouches for yet."""
+        if self._since is None:
+            return
         self._rows = 0
         self._since = None
         self._write()
