@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from tests import programs
 from tests.conftest import end_of
 from tests.docs import ROOT
 from tests.tables import read_table
@@ -110,14 +109,10 @@ class Project:
         Returns:
             Its standard output and its log.
         """
-        done = programs.run(
-            programs.MELTANO,
-            *arguments,
-            environment=self.environment | settings,
-            folder=self.folder,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout, done.stderr
+        with self.start(*arguments, **settings) as process:
+            output, log = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, log
+        return output, log
 
     @contextmanager
     def start(

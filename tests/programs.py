@@ -1,4 +1,4 @@
-"""Both programs, and Meltano, as processes that start at once.
+"""Both programs as processes that start at once.
 
 They are forked from a server that has loaded their modules, which takes most of the
 time of a start. Each is a process like any other: with a process id, arguments, files,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 TAP = Path(sys.executable).with_name("tap-botsessions")
 SOURCE = Path(sys.executable).with_name("source-botsessions")
-MELTANO = Path(sys.executable).with_name("meltano")
 
 PATIENCE = 120.0
 """Seconds after which a program that should end counts as hung."""
@@ -38,13 +37,11 @@ PATIENCE = 120.0
 _MODULES = {
     TAP.name: "tap_botsessions.__main__",
     SOURCE.name: "tap_botsessions.airbyte.__main__",
-    MELTANO.name: "meltano.cli",
 }
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
         "tests.programs",
-        "meltano.cli",
         "tap_botsessions.airbyte.cli",
         "tap_botsessions.reports.display",
         "tap_botsessions.reports.check_report",
@@ -241,7 +238,6 @@ def _become(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = command
-    os.setsid()  # so that it and those that it starts are a group
     tap: Any = import_module("tap_botsessions.tap").TapBotsessions
     tap.limits = replace(tap.limits, max_unreached=0.0)
     import_module(_MODULES[command[0]]).main()
