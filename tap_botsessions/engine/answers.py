@@ -56,3 +56,14 @@ def timestamp(date: str) -> float | None:
         return parsedate_to_datetime(date).timestamp()
     except (OverflowError, ValueError):
         return None
+
+
+def memory_of(body: bytes) -> int:
+    """Bytes that the texts of a body take once they are decoded, or a little less.
+
+    Python keeps all characters of a text as wide as the widest of them: four bytes each
+    where one is an emoji, two where one is of another script than the Latin.
+    """
+    if b"\xf0" in body or b"\\ud" in body:
+        return 4 * len(body)
+    return len(body) if body.isascii() and b"\\u" not in body else 2 * len(body)

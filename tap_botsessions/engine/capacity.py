@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tap_botsessions.engine.options import Limits
+    from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.windows import Window
 
 _PATIENCE = 8
@@ -124,19 +125,25 @@ class Capacity:
 
 
 def next_width(
-    read: Window, rows: int, requested: Window, max_width: timedelta, limits: Limits
+    result: WindowResult,
+    rows: int,
+    requested: Window,
+    max_width: timedelta,
+    limits: Limits,
 ) -> timedelta:
     """How wide the next window of a bot should be, from how dense the last one was.
 
     Args:
-        read: What was read.
-        rows: How many rows that held.
+        result: What was read.
+        rows: How many rows it has.
         requested: What was to be read.
         max_width: The limit.
-        limits: How many rows a window may hold.
+        limits: How much a window may hold.
     """
-    if read.end < requested.end:
-        return read.width
-    growth = min(0.95 * limits.max_window_rows / max(rows, 1), 2)
+    if result.window is not None and result.window.end < requested.end:
+        return result.window.width
+    by_rows = limits.max_window_rows / max(rows, 1)
+    by_size = limits.max_window_bytes / max(result.size, 1)
+    growth = min(0.95 * by_rows, 0.95 * by_size, 2)
     seconds = max(math.floor(requested.width.total_seconds() * growth), 1)
     return min(timedelta(seconds=seconds), max_width)

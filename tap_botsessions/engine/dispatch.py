@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.jobs import Attempt
+from tap_botsessions.engine.jobs import Attempt, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,16 +66,16 @@ class Dispatcher:
         """Whether no worker is free."""
         return self.in_flight >= self._workers
 
-    def take(self, now: float, *, only_first: bool) -> Attempt | None:
+    def take(self, now: float, scope: Scope) -> Attempt | None:
         """The request that is to be made now, if there is one and a worker is free.
 
         Args:
             now: The time.
-            only_first: Whether only what a bot's next window needs is to be read.
+            scope: What is read on.
         """
         if self.is_busy:
             return None
-        attempt = self._probe(now) or self._next(now, only_first=only_first)
+        attempt = self._probe(now) or self._next(now, scope)
         if attempt is not None:
             attempt.sent = now
             self.in_flight += 1
@@ -115,17 +115,19 @@ class Dispatcher:
             lane.is_waiting and not lane.job.host.is_held for lane in self._unheard
         )
 
-    def to_begin(self, now: float, *, only_first: bool) -> Task | None:
+    def to_begin(self, now: float, scope: Scope) -> Task | None:
         """The window to begin: one that is waited for, or of the bot with the fewest.
 
         Args:
             now: The time.
-            only_first: Whether only what a bot's next window needs is to be read.
+            scope: What is read on.
         """
+        if scope is Scope.ONE and any(map(_is_coming, self.under_way)):
+            return None
         admitted = self._admitted(now)
         able = [lane for lane in self._lanes if _rank(lane) in admitted]
         lanes = [lane for lane in able if not lane.tasks[0].begun]
-        if not lanes and not only_first:
+        if not lanes and scope is Scope.ALL:
             most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
             lanes = [
                 lane
@@ -144,13 +146,13 @@ class Dispatcher:
             for attempt in task.attempts
         ]
 
-    def _next(self, now: float, *, only_first: bool) -> Attempt | None:
+    def _next(self, now: float, scope: Scope) -> Attempt | None:
         """The first request of the longest-standing task that may be made."""
         admitted = self._admitted(now)
         for task in self.under_way:
             if task.lane.job.host.is_held:
                 continue
-            if only_first and task is not task.lane.tasks[0]:
+            if scope is not Scope.ALL and not task.is_needed:
                 continue
             for attempt in task.attempts:
                 rank = Rank.FAILING if attempt.failed else _rank(task.lane)
@@ -158,6 +160,8 @@ class Dispatcher:
                     attempt.is_doubtful = rank is not Rank.GOOD
                     task.attempts.remove(attempt)
                     return attempt
+            if scope is Scope.ONE and _is_coming(task):
+                return None
         return None
 
     def _is_free(self, attempt: Attempt, now: float) -> bool:
@@ -195,6 +199,11 @@ class Dispatcher:
             (attempt for task in tasks for attempt in task.attempts),
             key=lambda attempt: attempt.sent,
         )
+
+
+def _is_coming(task: Task) -> bool:
+    """Whether a bot that answers is about to have something to hand out."""
+    return task.is_needed and task.is_awaited and task.lane.is_well is True
 
 
 def _rank(lane: Lane) -> Rank:

@@ -128,6 +128,19 @@ class UnavailableError(RequestError):
         self.is_slow = is_slow
 
 
+class OversizeError(BotError):
+    """What came takes more memory than it may, while less can be asked for.
+
+    Attributes:
+        size: Bytes that the whole list would take, going by what came of it.
+    """
+
+    def __init__(self, size: float) -> None:
+        """Keep how much it would be."""
+        super().__init__(f"{size / 1e6:.0f} MB of records")
+        self.size = size
+
+
 class HostError(BotError):
     """The vendor's host is down, or can't be reached: nothing of it can be read."""
 

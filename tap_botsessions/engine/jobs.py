@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_botsessions.engine.capacity import next_width
@@ -97,6 +98,7 @@ class Task:
         missing: How many pages of the batch are still to come.
         batch: Which of its batches that is.
         held: Rows that it holds.
+        size: Bytes of memory that they take, about.
         requests: Requests that were made for it.
         begun_at: When it was begun, by the monotonic clock.
         outcome: What came of it.
@@ -112,9 +114,20 @@ class Task:
     missing: int = 0
     batch: int = 0
     held: int = 0
+    size: int = 0
     requests: int = 0
     begun_at: float = 0.0
     outcome: WindowResult | BotError | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether its bot has nothing to hand out before it is over."""
+        return self is self.lane.tasks[0]
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether requests for it are in flight."""
+        return self.missing > len(self.attempts)
 
 
 @dataclass(eq=False)
@@ -131,6 +144,7 @@ class Attempt:
         due: When the next one may be made.
         sent: When the last one was made.
         is_doubtful: Whether that one was not likely to be answered soon.
+        size: Bytes of memory that it may take, by the last page of the bot.
     """
 
     task: Task
@@ -142,6 +156,18 @@ class Attempt:
     due: float = 0.0
     sent: float = 0.0
     is_doubtful: bool = False
+    size: int = 0
+
+
+class Scope(Enum):
+    """What is read on, by how much is held."""
+
+    ALL = auto()
+    NEEDED = auto()
+    """What a bot needs for its next window to be handed out."""
+
+    ONE = auto()
+    """Likewise, of a single bot that answers."""
 
 
 class Lane:
@@ -155,6 +181,7 @@ class Lane:
         is_settled: Whether more than its first task may be begun.
         is_well: Whether the last of its requests that came to an end was answered; none
             as long as none has.
+        page_size: Bytes of memory that its last page takes, about.
     """
 
     def __init__(self, job: Job) -> None:
@@ -162,6 +189,7 @@ class Lane:
         self.job = job
         self.is_settled = not job.settles_first
         self.is_well: bool | None = None
+        self.page_size = 0
         self.tasks: list[Task] = []
         self._bots = list(job.bots)
         if job.first is not None:
@@ -240,7 +268,7 @@ class Lane:
             self.width = max_width
         else:
             rows = len(result.rows)
-            self.width = next_width(result.window, rows, requested, max_width, limits)
+            self.width = next_width(result, rows, requested, max_width, limits)
         self.is_after_gap = result.gap is not None and not self.is_after_gap
         self.is_settled = not self.is_after_gap
 

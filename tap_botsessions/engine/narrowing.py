@@ -11,7 +11,10 @@ from tap_botsessions.engine.pages import NOBODY
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tap_botsessions.engine.capacity import Capacity
     from tap_botsessions.engine.errors import RequestError
+    from tap_botsessions.engine.options import Limits
+    from tap_botsessions.engine.pages import Page
     from tap_botsessions.engine.verification import Walk
     from tap_botsessions.engine.windows import Window
 
@@ -41,6 +44,15 @@ class TooManyError(NarrowError):
         """Keep how much of them is read at once."""
         super().__init__(f"{total} records are counted")
         self.share = 0.95 * most / total
+
+
+class TooLargeError(NarrowError):
+    """The records take more memory than is read at once."""
+
+    def __init__(self, size: float, most: int) -> None:
+        """Keep how much of them is read at once."""
+        super().__init__(f"{size / 1e6:.0f} MB of records are counted")
+        self.share = 0.95 * most / size
 
 
 class RepeatsError(NarrowError):
@@ -103,6 +115,32 @@ def check_owners(walk: Walk, window: Window) -> None:
     within = [time for time in times if time is not None and time in window]
     if within or None in times:
         raise UnownedListError(str(unowned[0]), min(within, default=None))
+
+
+def check_repeats(walk: Walk, capacity: Capacity) -> None:
+    """Decide whether a list counts what it names twice twice, which stands still.
+
+    Raises:
+        RepeatsError: That can't be known: where records of one time come in another
+            order on each page, some come twice, and others never.
+    """
+    if not walk.counts_repeats:
+        return
+    if walk.is_of_one_page:
+        capacity.counts_repeats = True
+    elif not capacity.counts_repeats:
+        raise RepeatsError(walk)
+
+
+def check_size(first: Page, limits: Limits) -> None:
+    """Look whether the records of a list take no more memory than they may.
+
+    Raises:
+        TooLargeError: They do, going by the first page.
+    """
+    size = first.size * first.total / max(first.received, 1)
+    if size > limits.max_window_bytes:
+        raise TooLargeError(size, limits.max_window_bytes)
 
 
 def may_ask_too_much(error: RequestError, *, is_first: bool) -> bool:

@@ -23,12 +23,14 @@ class Limits:
 
     Attributes:
         max_window_rows: A window is narrowed until the vendor counts no more records.
+        max_window_bytes: Likewise, until its records take no more memory, about.
         max_rows_per_second: Records of a single second that are read at most.
         max_pages_ahead: Pages asked for at once; a wrong count might name any number.
         max_attempts: How often a list that moves is read before its window is
             narrowed.
         max_rows_ahead: Rows that may be held before only what can be emitted next is
             read on.
+        max_bytes_ahead: Bytes of memory, about, that rows may take likewise.
         max_ids_per_request: Records asked for by their ids in one request; the vendor
             may allow fewer.
         max_followed: Records of a bot that are read again by their ids; where there
@@ -37,6 +39,7 @@ class Limits:
         max_seconds_unvouched: Seconds for which rows may have been written that no
             state vouches for yet.
         max_rows_unvouched: So many of those there may be.
+        max_bytes_per_write: Likewise, so that they take no more memory, about.
         bytes_per_write: Bytes that are collected before they are written.
         max_pause: Seconds: a vendor that asks for a longer pause is not waited for.
         max_backoff: Seconds of the longest pause before a retry that the vendor did
@@ -55,13 +58,16 @@ class Limits:
     """
 
     max_window_rows: int = 3_000
+    max_window_bytes: int = 16_000_000
     max_rows_per_second: int = 100_000
     max_pages_ahead: int = 50
     max_attempts: int = 3
     max_rows_ahead: int = 6_000
+    max_bytes_ahead: int = 40_000_000
     max_ids_per_request: int = 50
     max_followed: int = 2_000
     rows_per_write: int = 500
+    max_bytes_per_write: int = 1_000_000
     max_seconds_unvouched: float = 2.0
     max_rows_unvouched: int = 20_000
     bytes_per_write: int = 1 << 16

@@ -40,6 +40,7 @@ class Page(NamedTuple):
         answered_ids: Where ids were asked for, those that are answered.
         missing_ids: Those of them that don't exist.
         keys: What identifies each record that came, where some of them make no row.
+        size: Bytes of memory that it takes, about.
     """
 
     rows: list[Row]
@@ -51,6 +52,7 @@ class Page(NamedTuple):
     answered_ids: Sequence[str] = ()
     missing_ids: Sequence[str] = ()
     keys: Sequence[tuple[str, ...]] = ()
+    size: int = 0
 
     @property
     def distinct(self) -> frozenset[tuple[str, ...]]:
@@ -74,12 +76,15 @@ class Fetch:
         label: The stream and the bot, for messages.
         slow_attempts: How often it is made at most where its answer takes too long; as
             often as others if not given.
+        max_bytes: What all pages may take that are asked for with it. More are an
+            OversizeError; any number of bytes may come if not given.
     """
 
     send: Callable[[], Page]
     budget: Budget
     label: str
     slow_attempts: int | None = None
+    max_bytes: int | None = None
 
     def max_attempts(self, most: int, *, is_slow: bool) -> int:
         """How often it is made at most, of so many attempts that others have."""
@@ -125,6 +130,7 @@ class WindowResult:
         gap: Why its rows may not be all of them; none if they are.
         expected: Records that the vendor counted in what was asked for.
         received: Records that came in the attempt that is trusted.
+        size: Bytes of memory that they take, about.
         attempts: How often it was read.
         requests: Requests that it took, repeated ones included.
         seconds: Time that it took, from its first request on.
@@ -138,6 +144,7 @@ class WindowResult:
     gap: str | None = None
     expected: int = 0
     received: int = 0
+    size: int = 0
     attempts: int = 1
     requests: int = 0
     seconds: float = 0.0

@@ -20,16 +20,19 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_botsessions.engine.errors import RequestError
+from tap_botsessions.engine.errors import OversizeError, RequestError
 from tap_botsessions.engine.narrowing import (
     CappedError,
     NarrowError,
     RefusedError,
     RepeatsError,
+    TooLargeError,
     TooManyError,
     UnequalError,
     UnownedListError,
     check_owners,
+    check_repeats,
+    check_size,
     in_vain,
     may_ask_too_much,
 )
@@ -39,7 +42,7 @@ from tap_botsessions.engine.windows import Window, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from tap_botsessions.engine.capacity import Capacity
     from tap_botsessions.engine.errors import BotError
@@ -76,6 +79,12 @@ class _Union:
         if self.bots and self.bots <= self.errors.keys():
             raise _AllFailedError
 
+    def forget(self, start: datetime) -> None:
+        """Keep nothing from an instant on: it takes memory, and is read again."""
+        late = [key for key, row in self.rows.items() if row.time >= start]
+        for key in late:
+            del self.rows[key]
+
 
 def read_window(
     lists: Lists,
@@ -105,11 +114,12 @@ def read_window(
 
 
 class _WholeList(NamedTuple):
-    """A list that was read: what was counted, what came, at which attempt."""
+    """A list that was read: what was counted, what came, at which attempt, its size."""
 
     expected: int
     received: int
     attempts: int
+    size: int
 
 
 class _WindowReader:
@@ -140,6 +150,8 @@ class _WindowReader:
                     self._capacity.note_gap()
                     return replace(self._result(window, read), gap=str(error))
                 window = part
+                if isinstance(error, TooLargeError):
+                    self._union.forget(window.end)
             else:
                 result = self._result(window, read)
                 self._capacity.note_whole(window.width, len(result.rows), self._refused)
@@ -160,6 +172,7 @@ class _WindowReader:
             errors=self._union.errors,
             expected=sum(each.expected for each in lists),
             received=sum(each.received for each in lists),
+            size=sum(each.size for each in lists),
             attempts=max((each.attempts for each in lists), default=1),
         )
 
@@ -201,13 +214,13 @@ class _WindowReader:
         for attempt in range(1, self._limits.max_attempts + 1):
             is_doubtful = before is not None and before.repeated > 0
             walk = yield from self._walk(paged, place, window, past_end=is_doubtful)
-            read[place:] = [_WholeList(walk.total, walk.received, attempt)]
+            read[place:] = [_WholeList(walk.total, walk.received, attempt, walk.size)]
             if not walk.flaw:
                 return check_owners(walk, window)
             flaws.add(walk.flaw)
             if walk.is_same(before):
                 if walk.adds_up:
-                    self._check_repeats(walk)
+                    check_repeats(walk, self._capacity)
                     return check_owners(walk, window)
                 break
             before = walk
@@ -216,20 +229,6 @@ class _WindowReader:
         found = " and ".join(sorted(flaws))
         msg = f"{found}, in {attempt} attempts"
         raise UnequalError(msg)
-
-    def _check_repeats(self, walk: Walk) -> None:
-        """Decide whether a list counts what it names twice twice, which stands still.
-
-        Raises:
-            RepeatsError: That can't be known: where records of one time come in another
-                order on each page, some come twice, and others never.
-        """
-        if not walk.counts_repeats:
-            return
-        if walk.is_of_one_page:
-            self._capacity.counts_repeats = True
-        elif not self._capacity.counts_repeats:
-            raise RepeatsError(walk)
 
     def _walk(
         self, paged: PagedList, place: int, window: Window, *, past_end: bool
@@ -261,6 +260,7 @@ class _WindowReader:
             if is_cap:
                 yield from self._check_cap(place, page.total, window, half)
             self._capacity.note_counted(page.total)
+            check_size(page, self._limits)
         foretold = iter(paged.remaining(page))
         at_hand: dict[int, Page] = {}
         pages = [page]
@@ -318,13 +318,20 @@ class _WindowReader:
         """Have pages fetched, without much patience where less can be asked for.
 
         Raises:
+            TooLargeError: They take too much memory.
             RefusedError: One can't be had.
             RequestError: Likewise, and nor could less.
         """
         if half is not None:
-            fetches = [replace(fetch, slow_attempts=_ATTEMPTS) for fetch in fetches]
+            most = self._limits.max_window_bytes
+            fetches = [
+                replace(fetch, slow_attempts=_ATTEMPTS, max_bytes=most)
+                for fetch in fetches
+            ]
         try:
             pages = yield fetches
+        except OversizeError as error:
+            raise TooLargeError(error.size, self._limits.max_window_bytes) from error
         except RequestError as error:
             if not may_ask_too_much(error, is_first=not received):
                 raise

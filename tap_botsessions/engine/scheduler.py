@@ -4,7 +4,7 @@ One thread, the one that iterates, keeps all the books. Workers only make reques
 are given one when a worker and a place in the request's budget are free, so that none
 waits with a request in its hands. Bots don't wait for each other: what is read of any
 bot is handed out as soon as all before it of the same bot has been. What was read and
-not yet handed out is bounded by rows, whatever the range.
+not yet handed out is bounded by rows and by bytes, whatever the range.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from tap_botsessions.engine.dispatch import Dispatcher
 from tap_botsessions.engine.errors import (
     BotError,
     OutputError,
+    OversizeError,
     TransientError,
     UnavailableError,
 )
-from tap_botsessions.engine.jobs import Attempt, Lane
+from tap_botsessions.engine.jobs import Attempt, Lane, Scope
 from tap_botsessions.engine.retries import Retries
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import Page, Reading, WindowResult
     from tap_botsessions.engine.workers import Workers
+
+_COPIES = 3
+"""How often a page is in memory while it comes: in pieces, as a whole, decoded."""
 
 _DROPPED = BotError("all bots of the job have failed before")
 
@@ -61,6 +65,8 @@ class Scheduler:
         self._on_tick = on_tick
         self._dispatcher = Dispatcher(self._lanes, workers.count)
         self._held = 0
+        self._size = 0
+        self._page_size = 0
         self._is_awaited = False
 
     def __enter__(self) -> Self:
@@ -85,7 +91,7 @@ class Scheduler:
         while self._lanes:
             ready = [lane for lane in self._lanes if lane.tasks[0].outcome is not None]
             for lane in ready:
-                self._held -= lane.tasks[0].held
+                self._hold(lane.tasks[0], 0, 0)
                 outcomes = list(lane.hand_out())
                 if not lane.tasks:
                     self._lanes.remove(lane)
@@ -100,15 +106,16 @@ class Scheduler:
             self._lanes.remove(lane)
             for task in lane.tasks:
                 self._end(task, _DROPPED)
-                self._hold(task, 0)
+                self._hold(task, 0, 0)
 
     @property
-    def _is_full(self) -> bool:
-        """Whether so much is held that only what a bot is waiting for is read on.
-
-        And that only while nothing can be handed out.
-        """
-        return self._held >= self._limits.max_rows_ahead
+    def _scope(self) -> Scope:
+        """What is read on, going by what is held and by what may come."""
+        if self._size >= self._limits.max_bytes_ahead:
+            return Scope.ONE
+        if self._held >= self._limits.max_rows_ahead:
+            return Scope.NEEDED
+        return Scope.ALL
 
     def poll(self, *, wait: bool = False) -> None:
         """Take in the answers that have come, and make the requests that may be made.
@@ -133,17 +140,23 @@ class Scheduler:
         now = self._workers.now()
         dispatcher = self._dispatcher
         dispatcher.wake = now + self._limits.tick
-        while self._is_awaited or not self._is_full:
-            attempt = dispatcher.take(now, only_first=self._is_full)
+        while self._is_awaited or self._scope is Scope.ALL:
+            attempt = dispatcher.take(now, self._scope)
             if attempt is not None:
-                attempt.task.requests += 1
-                attempt.task.lane.job.on_request(attempt.failed)
-                self._workers.send(attempt)
+                self._send(attempt)
                 continue
-            task = dispatcher.to_begin(now, only_first=self._is_full)
+            task = dispatcher.to_begin(now, self._scope)
             if dispatcher.is_busy or task is None:
                 return
             self._begin(task, len(dispatcher.under_way))
+
+    def _send(self, attempt: Attempt) -> None:
+        lane = attempt.task.lane
+        attempt.task.requests += 1
+        attempt.size = _COPIES * (lane.page_size or self._page_size)
+        self._size += attempt.size
+        lane.job.on_request(attempt.failed)
+        self._workers.send(attempt)
 
     def _begin(self, task: Task, place: int) -> None:
         """Begin a task, or the part of it that is as wide as the density allows."""
@@ -184,6 +197,7 @@ class Scheduler:
             raise cast("BaseException", answer)
         task, host, now = attempt.task, attempt.task.lane.job.host, self._workers.now()
         self._dispatcher.give_back(attempt, now)
+        self._size -= attempt.size
         was_held = host.is_held
         counts = host.observe(attempt, answer, now, self._limits)
         if attempt.batch == task.batch and task.outcome is None:
@@ -218,10 +232,13 @@ class Scheduler:
         """Keep a page, and go on with its reading once all of its batch are there."""
         task = attempt.task
         task.lane.is_well = True
+        task.lane.page_size = self._page_size = page.size
         task.pages[attempt.place] = page
         task.missing -= 1
-        self._hold(task, task.held + len(page.rows))
-        if not task.missing:
+        self._hold(task, task.held + len(page.rows), task.size + page.size)
+        if error := _oversize(task, attempt.fetch.max_bytes):
+            self._refuse(task, error)
+        elif not task.missing:
             self._go_on(task, task.pages)
 
     def _give_up(self, host: Health) -> None:
@@ -233,7 +250,7 @@ class Scheduler:
 
     def _refuse(self, task: Task, error: BotError) -> None:
         """Tell a reading that one of the pages that it asked for can't be had."""
-        self._hold(task, 0)
+        self._hold(task, 0, 0)
         task.attempts.clear()
         task.batch += 1
         self._go_on(task, error)
@@ -246,7 +263,7 @@ class Scheduler:
         place = self._end(
             task, replace(result, requests=task.requests, seconds=seconds)
         )
-        self._hold(task, len(result.rows))
+        self._hold(task, len(result.rows), result.size)
         rest = lane.insert_rest(task, result, self._limits)
         if result.errors:
             self._drop_what_nobody_needs(lane)
@@ -256,13 +273,13 @@ class Scheduler:
     def _fail(self, task: Task, error: BotError) -> None:
         """End a lane with an error: what comes after the task is not read."""
         self._end(task, error)
-        self._hold(task, 0)
+        self._hold(task, 0, 0)
         self._drop_what_nobody_needs(task.lane)
 
     def _drop_what_nobody_needs(self, lane: Lane) -> None:
         for task in lane.cut_where_all_have_failed():
             self._end(task, _DROPPED)
-            self._hold(task, 0)
+            self._hold(task, 0, 0)
 
     def _end(self, task: Task, outcome: WindowResult | BotError) -> int:
         """End a task.
@@ -281,9 +298,22 @@ class Scheduler:
         del under_way[place]
         return place
 
-    def _hold(self, task: Task, rows: int) -> None:
+    def _hold(self, task: Task, rows: int, size: int) -> None:
         self._held += rows - task.held
-        task.held = rows
+        self._size += size - task.size
+        task.held, task.size = rows, size
+
+
+def _oversize(task: Task, most: int | None) -> OversizeError | None:
+    """The error of a batch whose pages take too much memory before all have come."""
+    if most is None or task.size <= most:
+        return None
+    pages = [page for page in task.pages if page is not None]
+    size = sum(page.size for page in pages)
+    if size <= most or len(pages) == 1:
+        return None
+    rows = sum(page.received for page in pages)
+    return OversizeError(size * pages[0].total / max(rows, 1))
 
 
 def _is_unforeseen(answer: object) -> bool:

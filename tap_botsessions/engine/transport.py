@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import requests
 from typing_extensions import override
@@ -18,6 +18,7 @@ from urllib3.exceptions import ReadTimeoutError
 
 from tap_botsessions.engine.answers import (
     TROUBLES,
+    memory_of,
     retry_after,
     timestamp,
     trouble_of,
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 
     from tap_botsessions.engine.errors import RateLimit
     from tap_botsessions.engine.options import Json, Options
-
-T = TypeVar("T")
+    from tap_botsessions.engine.pages import Page
 
 _RATE_LIMITED = re.compile(r"rate.?limit|too many requests|\b429\b", re.IGNORECASE)
 
@@ -129,7 +129,7 @@ class Transport:
         self._sessions: list[requests.Session] = []
         self._due: dict[BaseHTTPResponse, float] = {}
 
-    def send(self, request: Request, parse: Callable[[Any], T]) -> T:
+    def send(self, request: Request, parse: Callable[[Any], Page]) -> Page:
         """Make one attempt at a request, and parse the answer.
 
         Args:
@@ -150,7 +150,7 @@ class Transport:
             is_empty = response.status_code == HTTPStatus.NO_CONTENT
             body = request.no_content if is_empty else decode(response.content)
             if (error := self._errors.error_in(body)) is None:
-                return parse(body)
+                return parse(body)._replace(size=memory_of(response.content))
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             said = self._vendor_message(response)
             msg = f"the answer is not the JSON expected{said}"

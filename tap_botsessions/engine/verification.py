@@ -51,6 +51,11 @@ class Walk:
         return sum(page.received for page in self.pages)
 
     @property
+    def size(self) -> int:
+        """Bytes of memory that they take, about."""
+        return sum(page.size for page in self.pages)
+
+    @property
     def totals(self) -> set[int]:
         """What the vendor counted, from page to page."""
         return {page.total for page in self.pages}

@@ -162,7 +162,7 @@ def _windows(given: ForecastInput) -> Iterator[WindowResult]:
         rest = [Window(start, end) for start, end in pairwise(ends) if start < end]
         left += reversed(rest)
         width = next_width(
-            read, result.received, requested, given.max_width, given.limits
+            result, result.received, requested, given.max_width, given.limits
         )
         yield result
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from singer_sdk.tap_base import Tap
 
     from tap_botsessions.engine.jobs import Outcome
+    from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.stream import VendorStream
     from tap_botsessions.singer.run import Run
@@ -161,7 +162,7 @@ class SingerStream(Stream):
         revisits = self.source.revisits
         rows = revisits.to_emit(bot, result) if revisits else result.rows
         records = [row.record for row in rows]
-        size = self.source.options.limits.rows_per_write
+        size = _rows_per_write(result, self.source.options.limits)
         for start in range(0, len(records), size):
             if start:
                 scheduler.poll()
@@ -301,6 +302,13 @@ class SingerStream(Stream):
         """Take the selection from a catalog; the replication key is not its to say."""
         super().apply_catalog(catalog)
         self.replication_key = self.source.replication_key
+
+
+def _rows_per_write(result: WindowResult, limits: Limits) -> int:
+    """How many rows of a window are emitted between two looks at what has come in."""
+    row = result.size / max(len(result.rows), 1)
+    by_size = int(limits.max_bytes_per_write / max(row, 1))
+    return max(min(limits.rows_per_write, by_size), 1)
 
 
 @contextmanager

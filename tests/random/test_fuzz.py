@@ -22,6 +22,7 @@ from simulator.exchange import Call, Reply
 from simulator.streams import STREAMS
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.options import Options
+from tap_botsessions.engine.pages import Page
 from tap_botsessions.engine.transport import (
     ErrorFormat,
     Request,
@@ -662,7 +663,8 @@ def test_any_bytes_are_an_answer_or_a_failed_request(
     with Log() as log, discreet_urllib3():
         try:
             transport.send(
-                Request("GET", "/", AccessToken(TOKEN)), lambda body: body["entries"]
+                Request("GET", "/", AccessToken(TOKEN)),
+                lambda body: Page(body["entries"], 0, 0, more=False, next_position=0),
             )
         except (RequestError, TransientError) as error:
             assert_discreet([str(error)])

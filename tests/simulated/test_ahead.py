@@ -95,6 +95,8 @@ class Vendor:
         rows: The rows of each bot.
         size: Rows in a page.
         most: More rows than this are not taken at once.
+        most_bytes: More bytes than this are not taken at once.
+        weigh: The bytes of a row.
         at: Called with bot, window and position, in the thread that makes the request.
         sent: The requests so far, as they began.
         served: Bot and key of each row that was sent.
@@ -105,6 +107,8 @@ class Vendor:
     rows: dict[str, list[Row]]
     size: int = 5
     most: int = 12
+    most_bytes: int = Limits.max_window_bytes
+    weigh: Callable[[Row], int] = lambda _: 0
     at: Callable[[str, Window, int], object] = lambda *_: None
     sent: list[tuple[str, Window, int]] = field(default_factory=list)
     served: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
@@ -121,7 +125,8 @@ class Vendor:
     ) -> Job:
         """The job of a bot."""
         budget = budget or Budget("tests", 100_000)
-        capacity = Capacity(Limits(max_window_rows=self.most))
+        limits = Limits(max_window_rows=self.most, max_window_bytes=self.most_bytes)
+        capacity = Capacity(limits)
 
         def begin(window: Window, seen: Seen) -> Reading:
             return read_window(
@@ -149,7 +154,12 @@ class Vendor:
                 self.served.update((bot, row.key) for row in page)
             following = position + len(page)
             return Page(
-                page, len(page), len(inside), following < len(inside), following
+                page,
+                len(page),
+                len(inside),
+                following < len(inside),
+                following,
+                size=sum(map(self.weigh, page)),
             )
         finally:
             with self.lock:
@@ -330,17 +340,26 @@ SHAPES = st.builds(
 @given(
     shapes=st.lists(SHAPES, max_size=5),
     workers=st.integers(1, 9),
-    rows_ahead=st.sampled_from([1, 20, 10_000]),
+    ahead=st.tuples(
+        st.sampled_from([1, 20, 10_000]), st.sampled_from([1, 1_000, 10**9])
+    ),
+    most_bytes=st.sampled_from([1, 300, 10**9]),
     seed=st.integers(0, 1000),
 )
 def test_every_window_of_a_healthy_bot_comes_once_and_in_order(
-    shapes: list[Shape], workers: int, rows_ahead: int, seed: int
+    shapes: list[Shape],
+    workers: int,
+    ahead: tuple[int, int],
+    most_bytes: int,
+    seed: int,
 ) -> None:
-    """Whatever the ranges, narrowing, latencies, refusals and repeated requests."""
+    """Whatever the ranges, narrowing, sizes, latencies, refusals and retries."""
     random = Random(seed)
     bots = {f"bot {number}": shape for number, shape in enumerate(shapes)}
     vendor = Vendor(
-        {bot: [row(n) for n in sorted(shape.minutes)] for bot, shape in bots.items()}
+        {bot: [row(n) for n in sorted(shape.minutes)] for bot, shape in bots.items()},
+        most_bytes=most_bytes,
+        weigh=lambda row: 10 ** (row.record["number"] % 4),
     )
     refused: set[tuple[str, datetime]] = set()
     repeated: Counter[tuple[str, Window, int]] = Counter()
@@ -357,7 +376,8 @@ def test_every_window_of_a_healthy_bot_comes_once_and_in_order(
 
     vendor.at = answer
     jobs = [vendor.job(bot, shape.spans) for bot, shape in bots.items()]
-    limits = {"max_backoff": 0.0, "max_rows_ahead": rows_ahead}
+    limits = {"max_backoff": 0.0}
+    limits |= zip(("max_rows_ahead", "max_bytes_ahead"), ahead, strict=True)
     outcomes = read(jobs, workers=workers, **limits)
     assert vendor.peak <= workers
     for bot, shape in bots.items():
@@ -425,6 +445,58 @@ def test_rows_are_held_up_to_a_bound_while_the_target_is_slow(
             ahead.poll()
             time.sleep(0.001)
     assert len(vendor.served) <= 50 + 4 * 5 + 4 * 120
+
+
+def heavy_vendor(bots: int) -> Vendor:
+    """Rows of a hundred bytes, of which no more than four pages are taken at once."""
+    return busy_vendor(
+        bots, rows=1440, most=1000, most_bytes=2_000, weigh=lambda _: 100
+    )
+
+
+@pytest.mark.parametrize("bots", [1, 16])
+def test_bytes_are_held_up_to_a_bound_while_the_target_is_slow(bots: int) -> None:
+    """And a page counts thrice while it comes; those of the start come on top."""
+    vendor = heavy_vendor(bots)
+    with reading(dense_jobs(vendor), max_bytes_ahead=20_000) as ahead:
+        next(iter(ahead))
+        for _ in range(300):
+            ahead.poll()
+            time.sleep(0.001)
+    assert 100 <= len(vendor.served) <= 200 + 4 * 5
+
+
+@pytest.mark.parametrize("bots", [1, 16])
+def test_bytes_are_held_up_to_a_bound_whoever_is_waited_for(bots: int) -> None:
+    """Of many bots none has all it needs: one of them is read on then."""
+    vendor = heavy_vendor(bots)
+    held, handed_out = [], 0
+
+    def count(*_: object) -> None:
+        held.append(len(vendor.served) - handed_out)
+
+    vendor.at = count
+    with reading(dense_jobs(vendor), workers=16, max_bytes_ahead=5_000) as ahead:
+        for _, _, outcome in ahead:
+            handed_out += len(outcome.rows)
+    assert handed_out == bots * 1440
+    # A window comes on top, and a page of each bot before the first one has come.
+    assert max(held) <= 50 + 20 + bots * 5
+
+
+def test_what_is_larger_than_it_looked_is_narrowed_as_it_comes() -> None:
+    """The first page is small, and the others are not."""
+
+    def weigh(row: Row) -> int:
+        return 1 if row.time.hour < 12 else 200
+
+    vendor = busy_vendor(1, most=1000, most_bytes=2_000, weigh=weigh)
+    [found] = read(jobs_of(vendor), workers=1).values()
+    assert numbers(found) == [60 * number for number in range(100)]
+    assert all(
+        isinstance(each, WindowResult) and sum(map(weigh, each.rows)) <= 2_400
+        for each in found
+    )
 
 
 def test_a_bot_that_waits_does_not_stop_the_others_though_much_is_held(

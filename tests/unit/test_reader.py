@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -405,12 +405,13 @@ def test_rows_that_are_in_the_list_throughout_are_always_read(  # noqa: PLR0913 
 
 
 def test_the_next_window_is_as_wide_as_the_last_one_was_dense() -> None:
-    widest = timedelta(days=6)
-    assert next_width(DAY, 1, DAY, widest, LIMITS) == timedelta(days=2)
-    assert (
-        next_width(DAY, 2 * LIMITS.max_window_rows, DAY, widest, LIMITS)
-        == timedelta(days=1) * 0.475
-    )
-    part = Window(START, START + timedelta(hours=1))
-    assert next_width(part, 0, DAY, widest, LIMITS) == timedelta(hours=1)
-    assert next_width(DAY, 1, DAY, timedelta(hours=30), LIMITS) == timedelta(hours=30)
+    day, widest = timedelta(days=1), timedelta(days=6)
+    whole = WindowResult(DAY, [])
+    assert next_width(whole, 1, DAY, widest, LIMITS) == 2 * day
+    assert next_width(whole, 1, DAY, 1.25 * day, LIMITS) == 1.25 * day
+    many = 2 * LIMITS.max_window_rows
+    assert next_width(whole, many, DAY, widest, LIMITS) == 0.475 * day
+    large = replace(whole, size=2 * LIMITS.max_window_bytes)
+    assert next_width(large, 1, DAY, widest, LIMITS) == 0.475 * day
+    part = replace(whole, window=Window(START, START + day / 24))
+    assert next_width(part, 0, DAY, widest, LIMITS) == day / 24

@@ -15,6 +15,7 @@ import requests_mock
 
 from tap_botsessions.engine.errors import RequestError, TransientError
 from tap_botsessions.engine.options import Options
+from tap_botsessions.engine.pages import Page
 from tap_botsessions.engine.transport import ErrorFormat, Request, Transport
 from tap_botsessions.vendors.avaamo.account import ERRORS as AVAAMO
 from tap_botsessions.vendors.avaamo.account import AccessToken
@@ -35,11 +36,17 @@ def transport(errors: ErrorFormat = AVAAMO) -> Transport:
     return Transport("https://c0.example", options, errors)
 
 
-def send(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> Any:
+def page_of(body: Any) -> Page:
+    """A page that says how many entries a body has."""
+    count = len(body["entries"])
+    return Page([], count, count, more=False, next_position=0)
+
+
+def send(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> Page:
     """Ask a vendor that gives this answer."""
     with requests_mock.Mocker() as mocker:
         mocker.get("https://c0.example/x.json", [answer])
-        return transport(errors).send(ASK, lambda body: body["entries"])
+        return transport(errors).send(ASK, page_of)
 
 
 def refused(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> TransientError:
@@ -50,7 +57,22 @@ def refused(answer: dict[str, Any], errors: ErrorFormat = AVAAMO) -> TransientEr
 
 
 def test_an_answer_as_expected_is_parsed() -> None:
-    assert send({"json": {"entries": [1]}}) == [1]
+    assert send({"json": {"entries": [1]}}).received == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ('{"entries": [""]}', 17),
+        ('{"entries": ["é"]}', 2 * 19),
+        ('{"entries": ["\\u00e9"]}', 2 * 23),
+        ('{"entries": ["Привет"]}', 2 * 29),
+        ('{"entries": ["👋"]}', 4 * 21),
+        ('{"entries": ["\\ud83d\\udc4b"]}', 4 * 29),
+    ],
+)
+def test_a_page_is_as_large_as_its_texts_are_in_memory(text: str, size: int) -> None:
+    assert send({"text": text}).size == size
 
 
 @pytest.mark.parametrize(
@@ -112,7 +134,7 @@ def test_an_error_in_an_answer_is_one_whatever_its_status(
 def test_an_error_that_is_none_is_none(
     errors: ErrorFormat, nothing: object, name: str
 ) -> None:
-    assert send({"json": {**LISTED, name: nothing}}, errors) == [1]
+    assert send({"json": {**LISTED, name: nothing}}, errors).received == 1
 
 
 @pytest.mark.parametrize(
@@ -139,14 +161,16 @@ def test_a_limit_is_one_whatever_the_status(
 def test_no_content_is_what_the_request_says() -> None:
     with requests_mock.Mocker() as mocker:
         mocker.get("https://c0.example/x.json", status_code=204)
-        request = Request("GET", "/x.json", AccessToken(TOKEN), no_content={"a": 1})
-        assert transport().send(request, lambda body: body) == {"a": 1}
+        request = Request(
+            "GET", "/x.json", AccessToken(TOKEN), no_content={"entries": [1]}
+        )
+        assert transport().send(request, page_of).received == 1
         with pytest.raises(TransientError):
-            transport().send(ASK, lambda body: body["entries"])
+            transport().send(ASK, page_of)
 
 
 def test_an_answer_that_is_nested_too_deeply_is_requested_again() -> None:
-    def parse(_body: object) -> None:
+    def parse(_body: object) -> Page:
         raise RecursionError
 
     with requests_mock.Mocker() as mocker:
@@ -285,7 +309,7 @@ def test_a_proxy_that_is_no_url_is_named_without_its_password(
 ) -> None:
     monkeypatch.setenv(name, "http://ursula:hunter2/word@127.0.0.1:9")
     with pytest.raises(RequestError, match="check the proxy") as raised:
-        transport().send(ASK, lambda body: body)
+        transport().send(ASK, page_of)
     assert not re.search("ursula|hunter2|word@", str(raised.value))
 
 
@@ -299,9 +323,9 @@ def test_the_environment_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/hosts")
     used = transport()
     with requests_mock.Mocker() as mocker:
-        mocker.get("https://c0.example/x.json", json={})
+        mocker.get("https://c0.example/x.json", json={"entries": []})
         for _ in range(3):
-            used.send(ASK, lambda body: body)
+            used.send(ASK, page_of)
             monkeypatch.delenv("HTTPS_PROXY", raising=False)
         for request in mocker.request_history:
             assert request.proxies["https"] == "http://proxy.example:3128"
