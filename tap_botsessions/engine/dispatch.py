@@ -12,7 +12,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.jobs import Attempt, Scope
+from tap_botsessions.engine.holding import Scope
+from tap_botsessions.engine.jobs import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tap_botsessions.engine.capacity import next_width
@@ -157,17 +156,6 @@ class Attempt:
     sent: float = 0.0
     is_doubtful: bool = False
     size: int = 0
-
-
-class Scope(Enum):
-    """What is read on, by how much is held."""
-
-    ALL = auto()
-    NEEDED = auto()
-    """What a bot needs for its next window to be handed out."""
-
-    ONE = auto()
-    """Likewise, of a single bot that answers."""
 
 
 class Lane:

@@ -20,7 +20,8 @@ from tap_botsessions.engine.errors import (
     TransientError,
     UnavailableError,
 )
-from tap_botsessions.engine.jobs import Attempt, Lane, Scope
+from tap_botsessions.engine.holding import Holding, Scope
+from tap_botsessions.engine.jobs import Attempt, Lane
 from tap_botsessions.engine.retries import Retries
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.options import Limits
     from tap_botsessions.engine.pages import Page, Reading, WindowResult
     from tap_botsessions.engine.workers import Workers
-
-_COPIES = 3
-"""How often a page is in memory while it comes: in pieces, as a whole, decoded."""
 
 _DROPPED = BotError("all bots of the job have failed before")
 
@@ -64,9 +62,7 @@ class Scheduler:
         self._limits = limits
         self._on_tick = on_tick
         self._dispatcher = Dispatcher(self._lanes, workers.count)
-        self._held = 0
-        self._size = 0
-        self._page_size = 0
+        self._holding = Holding(limits)
         self._is_awaited = False
 
     def __enter__(self) -> Self:
@@ -91,7 +87,7 @@ class Scheduler:
         while self._lanes:
             ready = [lane for lane in self._lanes if lane.tasks[0].outcome is not None]
             for lane in ready:
-                self._hold(lane.tasks[0], 0, 0)
+                self._holding.hold(lane.tasks[0])
                 outcomes = list(lane.hand_out())
                 if not lane.tasks:
                     self._lanes.remove(lane)
@@ -106,16 +102,7 @@ class Scheduler:
             self._lanes.remove(lane)
             for task in lane.tasks:
                 self._end(task, _DROPPED)
-                self._hold(task, 0, 0)
-
-    @property
-    def _scope(self) -> Scope:
-        """What is read on, going by what is held and by what may come."""
-        if self._size >= self._limits.max_bytes_ahead:
-            return Scope.ONE
-        if self._held >= self._limits.max_rows_ahead:
-            return Scope.NEEDED
-        return Scope.ALL
+                self._holding.hold(task)
 
     def poll(self, *, wait: bool = False) -> None:
         """Take in the answers that have come, and make the requests that may be made.
@@ -140,12 +127,12 @@ class Scheduler:
         now = self._workers.now()
         dispatcher = self._dispatcher
         dispatcher.wake = now + self._limits.tick
-        while self._is_awaited or self._scope is Scope.ALL:
-            attempt = dispatcher.take(now, self._scope)
+        while self._is_awaited or self._holding.scope is Scope.ALL:
+            attempt = dispatcher.take(now, self._holding.scope)
             if attempt is not None:
                 self._send(attempt)
                 continue
-            task = dispatcher.to_begin(now, self._scope)
+            task = dispatcher.to_begin(now, self._holding.scope)
             if dispatcher.is_busy or task is None:
                 return
             self._begin(task, len(dispatcher.under_way))
@@ -153,8 +140,7 @@ class Scheduler:
     def _send(self, attempt: Attempt) -> None:
         lane = attempt.task.lane
         attempt.task.requests += 1
-        attempt.size = _COPIES * (lane.page_size or self._page_size)
-        self._size += attempt.size
+        self._holding.expect(attempt)
         lane.job.on_request(attempt.failed)
         self._workers.send(attempt)
 
@@ -197,7 +183,7 @@ class Scheduler:
             raise cast("BaseException", answer)
         task, host, now = attempt.task, attempt.task.lane.job.host, self._workers.now()
         self._dispatcher.give_back(attempt, now)
-        self._size -= attempt.size
+        self._holding.expect_no_more(attempt)
         was_held = host.is_held
         counts = host.observe(attempt, answer, now, self._limits)
         if attempt.batch == task.batch and task.outcome is None:
@@ -232,10 +218,10 @@ class Scheduler:
         """Keep a page, and go on with its reading once all of its batch are there."""
         task = attempt.task
         task.lane.is_well = True
-        task.lane.page_size = self._page_size = page.size
+        self._holding.learn(attempt, page.size)
         task.pages[attempt.place] = page
         task.missing -= 1
-        self._hold(task, task.held + len(page.rows), task.size + page.size)
+        self._holding.hold(task, task.held + len(page.rows), task.size + page.size)
         if error := _oversize(task, attempt.fetch.max_bytes):
             self._refuse(task, error)
         elif not task.missing:
@@ -250,7 +236,7 @@ class Scheduler:
 
     def _refuse(self, task: Task, error: BotError) -> None:
         """Tell a reading that one of the pages that it asked for can't be had."""
-        self._hold(task, 0, 0)
+        self._holding.hold(task)
         task.attempts.clear()
         task.batch += 1
         self._go_on(task, error)
@@ -263,7 +249,7 @@ class Scheduler:
         place = self._end(
             task, replace(result, requests=task.requests, seconds=seconds)
         )
-        self._hold(task, len(result.rows), result.size)
+        self._holding.hold(task, len(result.rows), result.size)
         rest = lane.insert_rest(task, result, self._limits)
         if result.errors:
             self._drop_what_nobody_needs(lane)
@@ -273,13 +259,13 @@ class Scheduler:
     def _fail(self, task: Task, error: BotError) -> None:
         """End a lane with an error: what comes after the task is not read."""
         self._end(task, error)
-        self._hold(task, 0, 0)
+        self._holding.hold(task)
         self._drop_what_nobody_needs(task.lane)
 
     def _drop_what_nobody_needs(self, lane: Lane) -> None:
         for task in lane.cut_where_all_have_failed():
             self._end(task, _DROPPED)
-            self._hold(task, 0, 0)
+            self._holding.hold(task)
 
     def _end(self, task: Task, outcome: WindowResult | BotError) -> int:
         """End a task.
@@ -297,11 +283,6 @@ class Scheduler:
         place = under_way.index(task)
         del under_way[place]
         return place
-
-    def _hold(self, task: Task, rows: int, size: int) -> None:
-        self._held += rows - task.held
-        self._size += size - task.size
-        task.held, task.size = rows, size
 
 
 def _oversize(task: Task, most: int | None) -> OversizeError | None:

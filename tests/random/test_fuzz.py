@@ -230,7 +230,8 @@ class Run:
         assert dropped <= emitted | gone
         if after.get("replication_key_value") != before.get("replication_key_value"):
             form = STREAMS[self.endpoint.stream].bookmark
-            assert after["replication_key_value"] != BOOKMARKS[form]
+            is_named = bool(after.get("gaps"))
+            assert is_named or after["replication_key_value"] != BOOKMARKS[form]
 
 
 BOOKMARKS = {

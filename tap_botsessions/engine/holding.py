@@ -1,0 +1,67 @@
+"""How much of what was read is held, and what is read on meanwhile."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tap_botsessions.engine.jobs import Attempt, Task
+    from tap_botsessions.engine.options import Limits
+
+_COPIES = 3
+"""How often a page is in memory while it comes: in pieces, as a whole, decoded."""
+
+
+class Scope(Enum):
+    """What is read on."""
+
+    ALL = auto()
+    NEEDED = auto()
+    """What a bot needs for its next window to be handed out."""
+
+    ONE = auto()
+    """Likewise, of a single bot that answers."""
+
+
+class Holding:
+    """What was read and not yet handed out, in rows and in bytes of memory."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Begin with nothing.
+
+        Args:
+            limits: How much may be held.
+        """
+        self._limits = limits
+        self._rows = 0
+        self._size = 0
+        self._page_size = 0
+
+    @property
+    def scope(self) -> Scope:
+        """What is read on, going by what is held and by what may come."""
+        if self._size >= self._limits.max_bytes_ahead:
+            return Scope.ONE
+        if self._rows >= self._limits.max_rows_ahead:
+            return Scope.NEEDED
+        return Scope.ALL
+
+    def hold(self, task: Task, rows: int = 0, size: int = 0) -> None:
+        """Note how much a task holds from now on; nothing, unless it is given."""
+        self._rows += rows - task.held
+        self._size += size - task.size
+        task.held, task.size = rows, size
+
+    def expect(self, attempt: Attempt) -> None:
+        """Note that a page may come, which is as large as the last one."""
+        attempt.size = _COPIES * (attempt.task.lane.page_size or self._page_size)
+        self._size += attempt.size
+
+    def expect_no_more(self, attempt: Attempt) -> None:
+        """Note that it has come, or that it does not come."""
+        self._size -= attempt.size
+
+    def learn(self, attempt: Attempt, size: int) -> None:
+        """Note how large a page was."""
+        attempt.task.lane.page_size = self._page_size = size
