@@ -110,7 +110,7 @@ def hostile_messages(synced: Synced, texts: list[str]) -> list[Message]:
         [schema, *_] = [
             message
             for message in synced.messages
-            if (message["type"], message["stream"]) == ("SCHEMA", stream)
+            if message["type"] == "SCHEMA" and message["stream"] == stream
         ]
         record = next(iter(synced.records[stream].values()))
         found.append(schema)
@@ -130,13 +130,17 @@ def records(messages: list[Message]) -> Records:
     return Synced([each for each in messages if each["type"] == "RECORD"]).records
 
 
-def rows_as_text(server: Server, schema: str, table: str) -> list[str]:
-    """The rows without what the target adds, to the byte: SQL's NULL is not JSON's."""
-    names = sql.SQL(", ").join(map(sql.Identifier, columns(table)))
-    query = sql.SQL("SELECT ROW({})::text FROM {} ORDER BY 1")
+def differing(server: Server, stream: str, one: str, other: str) -> int:
+    """How many rows of a schema another lacks, to the byte: but 1.0 is 1.
+
+    What the target adds does not count; SQL's NULL is not JSON's.
+    """
+    names = sql.SQL(", ").join(map(sql.Identifier, columns(stream)))
+    query = sql.SQL("SELECT {0} FROM {1} EXCEPT ALL SELECT {0} FROM {2}").format(
+        names, sql.Identifier(one, stream), sql.Identifier(other, stream)
+    )
     with psycopg.connect(server.dsn) as connection:
-        rows = connection.execute(query.format(names, sql.Identifier(schema, table)))
-        return [row for (row,) in rows]
+        return len(connection.execute(query).fetchall())
 
 
 def test_every_text_arrives_as_it_is(
@@ -152,8 +156,8 @@ def test_every_text_arrives_as_it_is(
             assert len(truth) == len(TEXTS)
             assert_same(found[stream], truth)
     for stream in STREAMS:
-        plain, fast = (rows_as_text(server, f"texts_{way}", stream) for way in WAYS)
-        assert plain == fast
+        assert differing(server, stream, "texts_plain", "texts_fast") == 0
+        assert differing(server, stream, "texts_fast", "texts_plain") == 0
 
 
 def test_a_record_that_comes_again_is_the_last_one_that_came(
@@ -213,7 +217,6 @@ def test_both_ways_hold_the_truth_and_the_same_state(
         ("kore_sessions.no_of_messages_exchanged", 1.5),
         ("kore_sessions.no_of_messages_exchanged", "many"),
         ("kore_sessions.bot_id", None),
-        ("kore_sessions.session_lang", "en"),
         ("avaamo_messages.content", "\0"),
         ("avaamo_messages.user", {"first_name": "\0"}),
         ("avaamo_messages.timetoken", "soon"),
@@ -237,16 +240,25 @@ def test_what_is_no_value_of_its_column_is_refused_either_way(
         assert tables(server, schema) == {stream: {}}
 
 
-def test_a_figure_in_a_column_of_texts_is_refused_by_validation_alone(
-    server: Server, synced: Synced, tmp_path: Path
+@pytest.mark.parametrize(
+    ("wrong", "stored"),
+    [
+        ({"channel": 7}, {"channel": "7"}),
+        ({"session_lang": "en"}, {"session_lang": ["e", "n"]}),
+    ],
+)
+def test_some_values_of_a_wrong_type_are_refused_by_validation_alone(
+    server: Server, synced: Synced, tmp_path: Path, wrong: Message, stored: Message
 ) -> None:
-    """Which a stream map could make: the database stores its digits."""
+    """The tap emits none: `test_targets` holds all of its records to the schemas."""
     messages = hostile_messages(synced, ["one"])[-2:]
-    messages[-1]["record"]["channel"] = 7
-    assert load(server, "plain", "figure_plain", messages, tmp_path).returncode != 0
-    assert load(server, "fast", "figure_fast", messages, tmp_path).returncode == 0
-    [row] = tables(server, "figure_fast")["kore_sessions"].values()
-    assert row["channel"] == "7"
+    messages[-1]["record"] |= wrong
+    [column] = wrong
+    for way, is_taken in ("plain", False), ("fast", True):
+        done = load(server, way, f"{column}_{way}", messages, tmp_path)
+        assert (done.returncode == 0) is is_taken
+    [row] = tables(server, f"{column}_fast")["kore_sessions"].values()
+    assert row.items() >= stored.items()
 
 
 def test_all_that_is_told_of_the_target_has_these_settings() -> None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from tests.docs import ROOT
 from tests.pins import ENVIRONMENTS, locked
@@ -23,8 +24,13 @@ from tests.pins import ENVIRONMENTS, locked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-HOME = ENVIRONMENTS / "image"
+HOME, LOCK = ENVIRONMENTS / "image", ENVIRONMENTS / "image.lock"
+STORAGE = HOME / "storage", HOME / "run"
+PLACES = f"--root={STORAGE[0]}", f"--runroot={STORAGE[1]}"
 PACKAGES = "buildah", "debootstrap"
+
+PATIENCE = 60.0
+"""Seconds after which a program that should end counts as hung."""
 
 SUITE = "bookworm"
 CONTENTS = "python3,python3-venv,python3-pip,ca-certificates"
@@ -56,9 +62,50 @@ exec chroot --userspec="$user:0" "$root" "$@"
 """
 """Runs a program of an image as process 1, with its files and no place to write to."""
 
+AS_INSTALLED = """
+for folder in usr etc; do
+  mount -t overlay overlay -o "lowerdir=$0/$folder:/$folder" "/$folder"
+done
+exec "$@"
+"""
+"""Runs a program of packages that were unpacked, as if they were installed."""
+
+ENGINE = {
+    "BUILDAH_ISOLATION": "chroot",
+    "PATH": f"{os.environ['PATH']}:{PATH}",
+}
+
 
 class UnavailableError(Exception):
     """Images can't be built here; the message says what that takes."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A program of an image that was started.
+
+    Attributes:
+        process: What started it; it ends with the same exit code.
+        output: What it writes.
+        log: What it logs.
+    """
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    log: IO[bytes]
+
+    def signal(self, signum: int) -> None:
+        """Send a signal to process 1."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        os.kill(int(children), signum)
+
+    def ended(self) -> tuple[int, list[bytes], str]:
+        """Wait for its end: the exit code, the lines that it wrote, and its log."""
+        code = self.process.wait(PATIENCE)
+        for file in self.output, self.log:
+            file.seek(0)
+        return code, self.output.read().splitlines(), self.log.read().decode()
 
 
 @dataclass(frozen=True)
@@ -79,36 +126,31 @@ class Image:
         return dict(each.split("=", 1) for each in self.config["Env"])
 
     @contextmanager
-    def started(
-        self, folder: Path, *command: str | Path
-    ) -> Iterator[subprocess.Popen[bytes]]:
+    def started(self, folder: Path, *command: str | Path) -> Iterator[Run]:
         """Run a program of the image, with a folder as `FILES`, for the block at most.
 
         Nothing can be written, and it has the user and the variables of the image.
         """
-        with subprocess.Popen(  # noqa: S603 -- of our own image
-            [
-                *("/usr/bin/unshare", "--mount", "--pid", "--fork", "--kill-child"),
-                *("/bin/sh", "-euc", AS_AN_ENGINE, "engine"),
-                *(self.root, folder, self.config["User"]),
-                *command,
-            ],
-            env={"PATH": PATH, "HOME": "/"} | self.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
+        with (
+            TemporaryFile() as output,
+            TemporaryFile() as log,
+            subprocess.Popen(  # noqa: S603 -- of our own image
+                [
+                    *("/usr/bin/unshare", "--mount", "--pid", "--fork", "--kill-child"),
+                    *("/bin/sh", "-euc", AS_AN_ENGINE, "engine"),
+                    *(self.root, folder, self.config["User"]),
+                    *command,
+                ],
+                env={"PATH": PATH, "HOME": "/"} | self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=log,
+            ) as process,
+        ):
             try:
-                yield process
+                yield Run(process, output, log)
             finally:
                 process.kill()
-
-
-def first_process(process: subprocess.Popen[bytes]) -> int:
-    """The process 1 of a program that was started in an image, as others know it."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    [pid] = children.read_text().split()
-    return int(pid)
 
 
 @contextmanager
@@ -118,23 +160,39 @@ def built(target: str) -> Iterator[Image]:
     Raises:
         UnavailableError: It can't be built on this machine.
     """
-    with locked(ENVIRONMENTS / "image.lock"):
-        make_base()
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with TemporaryDirectory() as name:
+        root = Path(name) / "root"
+        with locked(LOCK):
+            make_base()
+            config = build(target, root)
+        try:
+            yield Image(root, config)
+        finally:
+            with locked(LOCK):  # another target may have used what was built for this
+                buildah("rmi", "--prune", "--force")
+
+
+def build(target: str, root: Path) -> dict[str, Any]:
+    """Build a target, and copy its files.
+
+    Returns:
+        What it says of itself.
+    """
     image = buildah(
-        *("build", "--quiet", "--network", "host", "--target", target),
+        *("build", "--quiet", "--layers", "--network", "host", "--target", target),
         *("--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"),
         *("--build-arg", f"BASE={BASE}", str(ROOT)),
     )
+    container = buildah("from", image)
+    copy = 'cp --archive "$(buildah $0 mount "$1")" "$2"'
     try:
-        config = json.loads(buildah("inspect", "--type", "image", image))
-        container = buildah("from", image)
-        try:
-            root = Path(buildah("mount", container))
-            yield Image(root, config["OCIv1"]["config"])
-        finally:
-            buildah("rm", container)
+        execute("/bin/sh", "-euc", copy, " ".join(PLACES), container, str(root))
     finally:
-        buildah("rmi", image)
+        buildah("rm", container)
+    inspected = json.loads(buildah("inspect", "--type", "image", image))
+    config: dict[str, Any] = inspected["OCIv1"]["config"]
+    return config
 
 
 def make_base() -> None:
@@ -143,12 +201,13 @@ def make_base() -> None:
     marker = HOME / "made-of"
     if marker.exists() and marker.read_text() == version:
         return
-    shutil.rmtree(HOME / "storage", ignore_errors=True)
+    for folder in *STORAGE, HOME / "root":
+        shutil.rmtree(folder, ignore_errors=True)
     container = buildah("from", "scratch")
     try:
-        root = buildah("mount", container)
-        include = f"--include={CONTENTS}"
+        include, root = f"--include={CONTENTS}", str(HOME / "root")
         execute("debootstrap", "--variant=minbase", include, SUITE, root)
+        buildah("copy", "--quiet", container, root, "/")
         variables = [f"--env={name}={value}" for name, value in VARIABLES.items()]
         buildah("config", *variables, container)
         buildah("commit", "--quiet", container, BASE)
@@ -157,6 +216,7 @@ def make_base() -> None:
         raise UnavailableError(msg) from error
     finally:
         buildah("rm", container)
+    shutil.rmtree(HOME / "root")
     marker.write_text(version)
 
 
@@ -170,18 +230,14 @@ def buildah(command: str, *arguments: str) -> str:
         RuntimeError: It failed; the message is what it logged.
         UnavailableError: It can't be had.
     """
-    places = f"--root={HOME}/storage", f"--runroot={HOME}/run"
-    return execute("buildah", *places, command, *arguments)
+    return execute("buildah", *PLACES, command, *arguments)
 
 
 def execute(program: str, *arguments: str) -> str:
     """Run a program of the packages, as `buildah` does."""
-    own = variables()
-    path = shutil.which(program, path=own["PATH"])
-    assert path is not None
     done = subprocess.run(  # noqa: S603 -- one of Debian's
-        [path, *arguments],
-        env=os.environ | own,
+        [*prefix(), program, *arguments],
+        env=os.environ | ENGINE,
         capture_output=True,
         text=True,
         check=False,
@@ -192,8 +248,8 @@ def execute(program: str, *arguments: str) -> str:
 
 
 @cache
-def variables() -> dict[str, str]:
-    """The variables with which the programs of the packages run.
+def prefix() -> tuple[str | Path, ...]:
+    """The command that runs a program of the packages, wherever they are.
 
     Raises:
         UnavailableError: They can't be had, or could do nothing.
@@ -201,18 +257,9 @@ def variables() -> dict[str, str]:
     if os.geteuid() != 0:
         msg = "only root can build images without an engine"
         raise UnavailableError(msg)
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    own = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs", "PATH": path}
-    if all(shutil.which(name, path=path) for name in PACKAGES):
-        return own
-    folder = unpacked()
-    libraries = ":".join(map(str, (folder / "usr" / "lib").glob("*-linux-*")))
-    return own | {
-        "PATH": f"{folder}/usr/bin:{folder}/usr/sbin:{path}",
-        "LD_LIBRARY_PATH": libraries,
-        "DEBOOTSTRAP_DIR": f"{folder}/usr/share/debootstrap",
-        "HOME": str(folder),
-    }
+    if all(shutil.which(name, path=ENGINE["PATH"]) for name in PACKAGES):
+        return ()
+    return "/usr/bin/unshare", "--mount", "/bin/sh", "-euc", AS_INSTALLED, unpacked()
 
 
 def unpacked() -> Path:
@@ -221,34 +268,29 @@ def unpacked() -> Path:
     Raises:
         UnavailableError: They can't be had.
     """
-    folder = HOME / "unpacked"
-    policy = folder / ".config" / "containers" / "policy.json"
-    if policy.exists():
+    folder, marker = HOME / "unpacked", HOME / "unpacked-all"
+    if marker.exists():
         return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    lists, archives = HOME / "lists" / "partial", HOME / "archives" / "partial"
-    for path in lists, archives, policy:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        (path if path is not policy else folder).mkdir(exist_ok=True)
+    for name in "unpacked", "lists/partial", "archives/partial":
+        (HOME / name).mkdir(parents=True, exist_ok=True)
     apt = (
         *("apt-get", "--quiet", "--option", "Debug::NoLocking=1"),
-        *("--option", f"Dir::State::lists={lists.parent}"),
-        *("--option", f"Dir::Cache::archives={archives.parent}"),
+        *("--option", f"Dir::State::lists={HOME}/lists"),
+        *("--option", f"Dir::Cache::archives={HOME}/archives"),
     )
     install = "install", "--download-only", "--yes", "--no-install-recommends"
     try:
-        subprocess.run(  # noqa: S603
-            [*apt, "update"], check=False, capture_output=True
-        )
-        subprocess.run(  # noqa: S603
-            [*apt, *install, *PACKAGES], check=True, capture_output=True
-        )
+        # Sources of this machine's that can't be reached may not be those that count.
+        _run(*apt, "update", check=False)
+        _run(*apt, *install, *PACKAGES)
+        for package in (HOME / "archives").glob("*.deb"):
+            _run("dpkg-deb", "--extract", str(package), str(folder))
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        msg = f"needs Debian's packages {' and '.join(PACKAGES)}, which can't be had"
+        msg = f"Debian's packages {' and '.join(PACKAGES)} can't be had: {error}"
         raise UnavailableError(msg) from error
-    for package in archives.parent.glob("*.deb"):
-        subprocess.run(  # noqa: S603
-            ["/usr/bin/dpkg-deb", "--extract", package, folder], check=True
-        )
-    policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    marker.touch()
     return folder
+
+
+def _run(*command: str, check: bool = True) -> None:
+    subprocess.run(command, check=check, capture_output=True)  # noqa: S603 -- apt's

@@ -6,7 +6,6 @@ Each run is process 1 of its own, of the image's user, who can write nothing.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,13 @@ from simulator import Rule, Simulator, World
 from simulator.faults import hang
 from tests.conftest import Records, config_for, end_of
 from tests.external.airbyte import engine
-from tests.external.airbyte.engine import FILES, Image, first_process
+from tests.external.airbyte.engine import FILES, PATIENCE, Image
 from tests.external.airbyte.test_image import DAY, METADATA, configured, states
 from tests.truth import STREAMS, assert_same, expected, key_of
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-PATIENCE = 60.0
-NOTHING: dict[str, Any] = {}
 
 
 def built(target: str) -> Iterator[Image]:
@@ -53,14 +48,9 @@ def tap() -> Iterator[Image]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder that the image may read."""
+    """A folder that any user may read."""
+    tmp_path.chmod(0o755)
     return tmp_path
-
-
-def ended(process: subprocess.Popen[bytes]) -> tuple[int, list[bytes], str]:
-    """Wait for the end of a run: its exit code, what it wrote, and what it logged."""
-    output, log = process.communicate(timeout=PATIENCE)
-    return process.returncode, output.splitlines(), log.decode()
 
 
 def on_the_platform(
@@ -77,8 +67,8 @@ def on_the_platform(
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     platform = "/bin/sh", "-c", f'eval "$AIRBYTE_ENTRYPOINT {arguments}"'
-    with image.started(folder, *platform) as process:
-        code, lines, log = ended(process)
+    with image.started(folder, *platform) as run:
+        code, lines, log = run.ended()
     assert (code, log) == (0, "")
     return [AirbyteMessage.model_validate_json(line) for line in lines]
 
@@ -125,8 +115,8 @@ def test_the_image_says_what_it_is(source: Image, tap: Image) -> None:
 def test_nothing_can_be_written(source: Image, files: Path) -> None:
     """By this user, or by any: what the tests below show rests on it."""
     tries = "id -u; cat /proc/self/comm; for f in / /tmp /mnt /opt; do touch $f/x; done"
-    with source.started(files, "/bin/sh", "-c", tries) as process:
-        code, lines, log = ended(process)
+    with source.started(files, "/bin/sh", "-c", tries) as run:
+        code, lines, log = run.ended()
     assert code != 0
     assert lines == [b"1000", b"cat"]
     assert log.count("Read-only file system") == 4
@@ -170,8 +160,8 @@ def test_the_tap_reads_all(tap: Image, files: Path) -> None:
     with Simulator(world) as simulator:
         (files / "config.json").write_text(json.dumps(config_for(simulator)))
         arguments = "--config", FILES / "config.json"
-        with tap.started(files, *tap.config["Entrypoint"], *arguments) as process:
-            code, lines, log = ended(process)
+        with tap.started(files, *tap.config["Entrypoint"], *arguments) as run:
+            code, lines, log = run.ended()
     assert code == 0, log
     assert_whole(by_key(records_of(map(json.loads, lines))), world)
 
@@ -195,23 +185,24 @@ def test_a_signal_ends_process_1_with_its_state(
         command = [*tap.config["Entrypoint"], "--config", FILES / "config.json"]
         rule = Rule(hang(), endpoint="getSessions")
         simulator.faults.rules.append(rule)
-        with tap.started(files, *command) as process:
+        with tap.started(files, *command) as run:
             wait_until_fired(rule)
-            os.kill(first_process(process), signum)
-            code, lines, log = ended(process)
+            run.signal(signum)
+            code, lines, log = run.ended()
         assert code == 128 + signum, log
         assert "Traceback" not in log
         messages = [*map(json.loads, lines)]
         found = by_key(records_of(messages))
-        assert messages[-1]["type"] == "STATE"
+        *_, last = (at for at, each in enumerate(messages) if each["type"] == "STATE")
+        assert not [*records_of(messages[last:])]
         assert found["avaamo_messages"]
         assert not found["kore_sessions"]
 
         simulator.faults.rules.clear()
         simulator.requests.clear()
-        (files / "state.json").write_text(json.dumps(messages[-1]["value"]))
-        with tap.started(files, *command, "--state", FILES / "state.json") as process:
-            code, lines, log = ended(process)
+        (files / "state.json").write_text(json.dumps(messages[last]["value"]))
+        with tap.started(files, *command, "--state", FILES / "state.json") as run:
+            code, lines, log = run.ended()
         assert code == 0, log
         more = by_key(records_of(map(json.loads, lines)))
         assert len(more["avaamo_messages"]) < len(found["avaamo_messages"])
