@@ -152,6 +152,23 @@ class Case:
             rows,
         )
 
+    def h(self) -> Table:
+        """Peak memory of the tap where texts are long."""
+        rows = []
+        for size, agents in ((6_000, 1), (600, 10)):
+            served = Served(self.root, size, agents, text=100_000)
+            note(f"(h) {agents} x {size:,} texts of 100 kB")
+            self.runner.check(TAP, replace(served, text=0), WORKERS)
+            peaks = [
+                self.runner.cost(TAP, served, WORKERS).memory for _ in range(self.runs)
+            ]
+            rows.append((f"{agents} x {size:,}", f"{median(peaks):.0f} MB"))
+        return Table(
+            "(h) Peak memory of this tap, texts of 100 kB, 600 MB in all",
+            ("agents x records", "peak"),
+            rows,
+        )
+
     def _beside(self, name: str, served: Served, programs: Sequence[str]) -> Table:
         """Programs side by side, the first of them the one to compare with."""
         each = [
@@ -229,9 +246,10 @@ CASES = {
     "e": Case.e,
     "f": Case.f,
     "g": Case.g,
-    "h": loading,
+    "h": Case.h,
+    "i": loading,
 }
 """The cases by their names."""
 
-LONG = {"a2", "e", "g", "h"}
+LONG = {"a2", "e", "g", "h", "i"}
 """Cases that take minutes."""

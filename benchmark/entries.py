@@ -16,8 +16,22 @@ _KINDS = 1000
 @cache
 def entry(number: int, milliseconds: int) -> bytes:
     """A message by its number and its time, made once."""
+    return _filled(_templates()[number % _KINDS], number, milliseconds)
+
+
+def long_entry(text: int, number: int, milliseconds: int) -> bytes:
+    """Likewise, with a text of so many characters."""
+    return _filled(_long_template(text), number, milliseconds)
+
+
+def _filled(template: bytes, number: int, milliseconds: int) -> bytes:
     identity = str(uuid.UUID(int=number)).encode()
-    return _templates()[number % _KINDS] % (identity, milliseconds / 1000)
+    return template % (identity, milliseconds / 1000)
+
+
+@cache
+def _long_template(text: int) -> bytes:
+    return _templates()[0].replace(b'"content":"', b'"content":"' + b"x" * text, 1)
 
 
 @cache

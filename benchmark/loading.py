@@ -64,7 +64,7 @@ def loading(case: Case) -> Table:
                 _forget(server, served.records)
     base, *_ = loads.values()
     return Table(
-        f"(h) {MESSAGES:,} messages from a file into target-postgres, start included",
+        f"(i) {MESSAGES:,} messages from a file into target-postgres, start included",
         ("its settings", "rows/s", "ratio", "again", "ratio", "peak memory"),
         [(way, *_figures(own, base)) for way, own in loads.items()],
     )

@@ -1,7 +1,8 @@
 """A server that is never the bottleneck: Avaamo's messages.json, and nothing else.
 
 The base URL's path says what it serves, in numbers: how many messages each agent has,
-milliseconds until an answer, and requests in any minute, with 0 for no limit.
+milliseconds until an answer, requests in any minute, with 0 for no limit, and
+characters of each message's text, with 0 for texts as the simulator has them.
 
 GET /requests returns how many requests were answered by status, and forgets them.
 """
@@ -13,13 +14,13 @@ import json
 import sys
 import time
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
 
-from benchmark.entries import entry
+from benchmark.entries import entry, long_entry
 from benchmark.pages import END, START, Listing
 from simulator.exchange import Call, RefusalError
 from simulator.limits import Limits
@@ -52,14 +53,14 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, target: str) -> None:
         url = urlsplit(target)
-        _, messages, latency, limit, _ = url.path.split("/", 4)
+        _, messages, latency, limit, text, _ = url.path.split("/", 5)
         status, body = 200, b""
         try:
             _limits(int(limit) or None).admit(_CALL)
         except RefusalError as refusal:
             status, body = refusal.reply.status, refusal.reply.encoded()
         else:
-            body = _page(int(messages), url.query)
+            body = _page(int(messages), int(text), url.query)
         answered[status] += 1
         if int(latency):
             loop = asyncio.get_running_loop()
@@ -92,11 +93,12 @@ def _limits(per_minute: int | None) -> Limits:
     return Limits(avaamo_per_minute=per_minute)
 
 
-def _page(messages: int, query: str) -> bytes:
+def _page(messages: int, text: int, query: str) -> bytes:
     params = {name: values[0] for name, values in parse_qs(query).items()}
     start = float(params.get("from_timetoken", START.timestamp()))
     end = float(params.get("to_timetoken", END.timestamp()))
-    return Listing.between(messages, start, end).page(int(params["page"]), entry)
+    form = partial(long_entry, text) if text else entry
+    return Listing.between(messages, start, end).page(int(params["page"]), form)
 
 
 async def serve() -> None:

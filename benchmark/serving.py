@@ -28,6 +28,7 @@ class Served:
         latency: Milliseconds until an answer.
         limit: Requests that are answered in any minute; 0 for no limit.
         window_days: How wide the tap's windows are.
+        text: Characters of each message's text; 0 for the simulator's own texts.
     """
 
     root: str
@@ -36,11 +37,12 @@ class Served:
     latency: int = 0
     limit: int = 0
     window_days: int = 6
+    text: int = 0
 
     @property
     def url(self) -> str:
         """The base URL of the API."""
-        return f"{self.root}/{self.messages}/{self.latency}/{self.limit}"
+        return f"{self.root}/{self.messages}/{self.latency}/{self.limit}/{self.text}"
 
     @property
     def ids(self) -> list[str]:
