@@ -88,7 +88,7 @@ def _load(written: Path, server: Server, settings: Mapping[str, object]) -> Cost
     """Load what was written."""
     config = written.with_name("target.json")
     address = {"sqlalchemy_url": address_of(server), "default_target_schema": _SCHEMA}
-    config.write_text(json.dumps(address | settings))
+    config.write_text(json.dumps({**address, **settings}))
     return run(
         [script("target-postgres"), "--config", config],
         written.with_name("states"),

@@ -28,7 +28,7 @@ TIMEZONE = "Europe/Paris"
 START = datetime(2026, 5, 4, tzinfo=UTC)
 FIRST_SYNC = datetime(2026, 5, 10, 16, tzinfo=UTC)
 SECOND_SYNC = datetime(2026, 5, 11, 12, tzinfo=UTC)
-FAST = {"use_copy": True, "validate_records": False, "batch_size_rows": 50_000}
+FAST = {"use_copy": True, "validate_records": False, "batch_size_rows": 20_000}
 """The target's settings that have it load fast; tests/external/test_loading.py."""
 
 
