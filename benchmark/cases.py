@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmark.loading import loading
 from benchmark.pages import DAYS, END, PAGE, START, Listing
 from benchmark.programs import BARE, CDK, DLT, SDK, SOURCE, STATELESS, TAP
 from benchmark.report import Table, note
@@ -246,8 +247,9 @@ CASES = {
     "f": Case.f,
     "g": Case.g,
     "h": Case.h,
+    "i": loading,
 }
 """The cases by their names."""
 
-LONG = {"a2", "e", "g", "h"}
+LONG = {"a2", "e", "g", "h", "i"}
 """Cases that take minutes."""

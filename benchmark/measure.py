@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from subprocess import Popen
 from threading import Timer
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,6 @@ from demo.stopping import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
 CLIENT, SERVER = CORES[0], CORES[-1]
@@ -46,6 +46,7 @@ def run(
     output: Path,
     log: Path,
     environment: Mapping[str, str],
+    source: Path = Path(os.devnull),
 ) -> Cost:
     """Run a program to its end on the clients' core.
 
@@ -54,15 +55,20 @@ def run(
         output: Where its output goes.
         log: Where what it logs goes.
         environment: Variables beside those of this process.
+        source: What its standard input reads.
 
     Raises:
         ProgramError: It failed, or took too long.
     """
     begin = time.monotonic()
-    with output.open("wb") as out, log.open("wb") as err:
+    with source.open("rb") as given, output.open("wb") as out, log.open("wb") as err:
         with undisturbed(), pinned(CLIENT):
             process = Popen(  # noqa: S603 -- one of the benchmark's own programs
-                command, stdout=out, stderr=err, env=os.environ | environment
+                command,
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                env=os.environ | environment,
             )
         guard = Timer(_LONGEST, process.kill)
         guard.start()

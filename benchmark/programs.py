@@ -119,7 +119,7 @@ class Runner:
         ]  # fmt: skip
 
     def _tap(self, served: Served, workers: int, method: str) -> list[str | Path]:
-        tap = Path(sys.executable).with_name("tap-botsessions")
+        tap = script("tap-botsessions")
         config, catalog = (
             self._settings(served, workers),
             self.folder / f"{method}.json",
@@ -131,7 +131,7 @@ class Runner:
     def _source(self, served: Served, workers: int) -> list[str | Path]:
         stream = {"stream": {"name": "avaamo_messages"}, "sync_mode": "incremental"}
         return [
-            Path(sys.executable).with_name("source-botsessions"), "read",
+            script("source-botsessions"), "read",
             "--config", self._settings(served, workers),
             "--catalog", self._file("source_catalog", {"streams": [stream]}),
         ]  # fmt: skip
@@ -153,6 +153,11 @@ class Runner:
         file = self.folder / f"{name}.json"
         file.write_text(json.dumps(config))
         return file
+
+
+def script(name: str) -> Path:
+    """A program of this environment."""
+    return Path(sys.executable).with_name(name)
 
 
 def _messages_alone(tap: Path, config: Path, method: str) -> dict[str, object]:

@@ -420,7 +420,7 @@ def test_the_commands_of_the_documentation_run_as_they_stand_there(
         assert bots(project, f"{STATE_ID}:{agent}") == {agent}
 
 
-CATALOG = '{\n  "streams": ['
+CATALOG = '{\n  "streams":'
 [ADD] = [block for block in blocks("Meltano", "bash") if "meltano add" in block]
 
 

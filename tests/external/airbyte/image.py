@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,9 @@ class Image:
 
     Attributes:
         root: The folder in place of its `/`.
-        base: The image that it is made from.
+        base: The image that all is made from.
+        arguments: The arguments of the build, as they are unless they are given.
+        stages: The names of the stages.
         copied: What is taken from the project.
         labels: The labels.
         variables: The variables.
@@ -37,6 +40,8 @@ class Image:
 
     root: Path
     base: str = ""
+    arguments: dict[str, str] = field(default_factory=dict)
+    stages: set[str] = field(default_factory=set)
     copied: set[str] = field(default_factory=set)
     labels: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
@@ -52,8 +57,10 @@ class Image:
         """
         words = [self._placed(word) for word in text.split()]
         match instruction:
+            case "ARG":
+                name, self.arguments[name] = text.split("=", 1)
             case "FROM":
-                self.base = words[0]
+                self._begin(base=words[0], stage=words[2])
             case "WORKDIR":
                 self._folder = Path(words[0])
                 self._folder.mkdir()
@@ -72,6 +79,11 @@ class Image:
                 self.entry_point = [self._placed(word) for word in json.loads(text)]
             case _:
                 raise NotImplementedError(instruction)
+
+    def _begin(self, base: str, stage: str) -> None:
+        if base not in self.stages:
+            self.base = Template(base).substitute(self.arguments)
+        self.stages.add(stage)
 
     def _placed(self, word: str) -> str:
         return f"{self.root}{word}" if word.startswith("/") else word
