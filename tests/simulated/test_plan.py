@@ -100,7 +100,7 @@ def busiest(world: World) -> None:
         (World(days=20, sessions_per_day=0.4), {}),
         (World(days=8, sessions_per_day=25), {}),
         (World(days=8, sessions_per_day={"201": 40, "202": 2, OTHER: 60}), {}),
-        (World(days=36, sessions_per_day=4), {"window_days": 6}),
+        (World(days=36, sessions_per_day=4.5), {"window_days": 6}),
         (World(days=5, sessions_per_day=12), {"window_days": 0.9}),
         (World(days=8, sessions_per_day=12), {"start_date": "2026-02-24T07:30:00Z"}),
         (

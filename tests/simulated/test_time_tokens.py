@@ -291,6 +291,7 @@ def test_a_refusal_is_reported_if_no_unit_helps(busy: Simulator) -> None:
     assert all("No such thing" in str(each.error) for each in synced.failures)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_agent_without_records_is_read_where_long_windows_take_too_long(
     busy: Simulator,
 ) -> None:
@@ -302,6 +303,7 @@ def test_an_agent_without_records_is_read_where_long_windows_take_too_long(
     assert not synced.failures
 
 
+@pytest.mark.usefixtures("impatient")
 def test_another_unit_is_detected_where_long_windows_take_too_long(
     busy: Simulator,
 ) -> None:
