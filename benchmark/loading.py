@@ -14,8 +14,8 @@ from benchmark.measure import SERVER, ProgramError, pinned, run
 from benchmark.programs import TAP, script
 from benchmark.report import Table, note
 from benchmark.serving import Served
-from demo.__main__ import address_of
 from demo.postgres import run_postgres
+from demo.run import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
-from demo.__main__ import SCHEMA, target_config
 from demo.postgres import run_postgres
+from demo.run import SCHEMA, target_config
 from simulator import Simulator, World
 from tests.conftest import Synced, end_of
 from tests.readme import blocks

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from demo.__main__ import connect, target_config
 from demo.pipe import sync as load
 from demo.postgres import run_postgres
+from demo.run import connect, target_config
 from simulator import Call, Rule, Simulator, World
 from simulator.faults import hook
 from tests.conftest import Records, config_for, sync

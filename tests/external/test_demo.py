@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo import __main__ as demo
+from demo import run as demo
 from demo.pipe import TAP, TARGET
 from demo.postgres import TEMPORARY
 from demo.truth import differences
@@ -99,6 +99,17 @@ def test_shows_two_syncs_and_ends_well(tmp_path: Path) -> None:
     assert "✓ The tables equal the simulator's records" in output
     state = json.loads((tmp_path / "output/demo/state.json").read_text())
     assert state["bookmarks"].keys() <= rows.keys()
+
+
+def test_ctrl_c_shows_no_traceback_while_modules_are_loaded(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while "psycopg" not in maps.read_text():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT
+    assert output == ""
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from psycopg import sql
 
-from demo.__main__ import connect, target_config
 from demo.pipe import sync
 from demo.postgres import find_binaries, run_postgres
+from demo.run import connect, target_config
 from simulator import Simulator, World
 from tests.conftest import config_for, end_of
 from tests.docs import ROOT

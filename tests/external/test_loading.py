@@ -17,8 +17,8 @@ import pytest
 import yaml
 from psycopg import sql
 
-from demo.__main__ import FAST, address_of
 from demo.postgres import run_postgres
+from demo.run import FAST, address_of
 from simulator import Simulator, World
 from tests.conftest import Records, Synced, end_of, sync
 from tests.docs import ROOT

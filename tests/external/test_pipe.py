@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.__main__ import SCHEMA, connect, target_config
 from demo.pipe import sync
 from demo.postgres import run_postgres
+from demo.run import SCHEMA, connect, target_config
 from demo.truth import differences
 from simulator import Simulator, World
 from simulator.streams import LISTS

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.__main__ import SCHEMA, connect
 from demo.postgres import run_postgres
+from demo.run import SCHEMA, connect
 from demo.truth import differences
 from simulator import Rule, Simulator, World
 from simulator.faults import latency

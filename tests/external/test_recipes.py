@@ -18,9 +18,9 @@ from urllib.parse import urlparse
 import pytest
 import yaml
 
-from demo.__main__ import connect, target_config
 from demo.pipe import sync
 from demo.postgres import run_postgres
+from demo.run import connect, target_config
 from demo.truth import differences
 from simulator import Simulator, World
 from tests.conftest import Synced, config_for, end_of
