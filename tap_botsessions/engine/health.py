@@ -76,7 +76,7 @@ class Health:
         self._state: Literal["well", "suspected", "down"] = "well"
         self._is_reached = False
         self._in_a_row: list[Call] = []
-        self._is_plain = True
+        self._plain_in_a_row = 0
         self._probes = 0
         self._next_probe = 0.0
         self._since = 0.0  # of an outage, or of the suspicion
@@ -155,9 +155,10 @@ class Health:
             return False  # it is of the outage that is over
         if not self._in_a_row:
             self._since = now
-            self._is_plain = True
+            self._plain_in_a_row = 0
         self._count(call)
-        self._is_plain &= error.trouble in {"unreached", "down"}
+        is_plain = error.trouble in {"unreached", "down"}
+        self._plain_in_a_row = self._plain_in_a_row + 1 if is_plain else 0
         if not self._is_reached:
             self._since = min(self._since, call.sent)
             self._go_down(error, now, limits)
@@ -165,7 +166,7 @@ class Health:
             if self.known_good is not None:
                 self._state = "suspected"
                 self._next_probe = now
-            elif self._is_plain:
+            elif self._plain_in_a_row >= _SUSPICIOUS:
                 self._go_down(error, now, limits)
         return not self.is_held
 

@@ -34,16 +34,18 @@ if TYPE_CHECKING:
 
 Patch = pytest.MonkeyPatch
 FINDINGS: dict[str, str] = {}
+FIRST: dict[str, int] = {}
 BUGS: dict[str, Callable[[Patch], None]] = {}
 
 
 def found_by(
-    words: str,
+    words: str, *, first: int = 0
 ) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
-    """Add a bug, and how it is found."""
+    """Add a bug, how it is found, and the seed at which the hunt for it begins."""
 
     def add(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
-        BUGS[plant.__name__], FINDINGS[plant.__name__] = plant, words
+        name = plant.__name__
+        BUGS[name], FINDINGS[name], FIRST[name] = plant, words, first
         return plant
 
     return add
@@ -117,12 +119,12 @@ def a_border_left_out(patch: Patch) -> None:
     patch.setattr(Window, "__contains__", contains)
 
 
-@found_by("is {.*'session_status': 'active'.*}, not {")
+@found_by("is {.*'session_status': 'active'.*}, not {", first=12)
 def open_sessions_forgotten(patch: Patch) -> None:
     patch.setattr(OpenSessions, "starts", lambda *_, **__: {})
 
 
-@found_by("records have not come|is missing")
+@found_by("records have not come|is missing", first=72)
 def the_lookback_forgotten(patch: Patch) -> None:
     patch.setattr(
         "tap_botsessions.engine.stream.starting_point",
@@ -183,7 +185,7 @@ def a_secret_told(patch: Patch) -> None:
     patch.setattr(Words, "redacted", lambda _, text: text)
 
 
-@found_by("it shows the message")
+@found_by("it shows the message", first=15)
 def a_body_told(patch: Patch) -> None:
     def tell(_: Transport, response: requests.Response) -> str:
         return re.sub(r"simulated\S*|eyJ\S*|[\w./+=-]{24,}", "", response.text)

@@ -80,7 +80,7 @@ def a_gap_not_audited(patch: Patch) -> None:
     patch.setattr(SyncWindows, "_record", without)
 
 
-@found_by(_LOST)
+@found_by(_LOST, first=17)
 def a_bookmark_before_its_gap(patch: Patch) -> None:
     """A state has the bookmark of a window before what is wrong with it is noted."""
     emitted = getattr_static(SingerStream, "_emitted")
@@ -96,7 +96,7 @@ def a_bookmark_before_its_gap(patch: Patch) -> None:
     patch.setattr(SingerStream, "_emitted", hasty)
 
 
-@found_by("was served, lies in a gap, and has not come")
+@found_by("was served, lies in a gap, and has not come", first=12)
 def a_gap_without_what_came(patch: Patch) -> None:
     read = getattr_static(_WindowReader, "read")
 
@@ -127,7 +127,7 @@ def a_limit_not_looked_for(patch: Patch) -> None:
     patch.setattr(reader, "is_likely_cap", lambda *_: False)
 
 
-@found_by(_LOST)
+@found_by(_LOST, first=9)
 def sessions_of_nobody_passed_over(patch: Patch) -> None:
     patch.setattr(reader, "check_owners", lambda *_: None)
 
@@ -143,7 +143,7 @@ def an_overlap_taken_for_whole(patch: Patch) -> None:
     patch.setattr(Walk, "overlaps", False)
 
 
-@found_by(_LOST)
+@found_by(_LOST, first=13)
 def an_error_taken_for_nothing(patch: Patch) -> None:
     patch.setattr(ErrorFormat, "error_in", lambda *_: None)
 
@@ -172,7 +172,7 @@ def an_outage_not_waited_for(patch: Patch) -> None:
     patch.setattr(Health, "_patience", lambda *_: 0.0)
 
 
-@found_by("was given up for nothing")
+@found_by("was given up for nothing", first=10)
 def a_map_that_fails_on_one_bot_fails_all(patch: Patch) -> None:
     fail = getattr_static(SingerStream, "_fail")
 

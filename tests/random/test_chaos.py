@@ -13,7 +13,7 @@ from tests.chaos.many import in_processes
 from tests.chaos.trial import Report, run_seed
 from tests.docs import ROOT
 
-SEEDS = range(200)
+SEEDS = range(100)
 
 
 def test_no_seed_fails() -> None:

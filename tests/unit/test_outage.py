@@ -387,6 +387,22 @@ def test_windows_that_are_too_wide_are_narrowed_after_an_outage() -> None:
     assert world.seconds < 400
 
 
+def test_an_outage_that_begins_after_a_wide_window_failed_is_waited_for() -> None:
+    """The first answers tell nothing of the host, and those after them do."""
+    world = World(busy_vendor(2))
+    began = world.clock.now
+
+    def answer(now: float, _: object, window: Window) -> Fault | None:
+        if began + 1 < now < began + 300:
+            return BUSY
+        return replace(TOO_WIDE, seconds=1.0) if window.width > DAY / 2 else None
+
+    world.answer = answer
+    world.read()
+    assert not world.errors
+    world.assert_whole()
+
+
 def test_a_refusal_for_good_shows_that_a_host_is_up() -> None:
     world = World(busy_vendor(1))
     start, end = world.clock.now + 0.25, world.clock.now + 60
