@@ -273,9 +273,14 @@ class _WindowReader:
             if page.next_position not in at_hand:
                 ahead = islice(foretold, self._limits.max_pages_ahead)
                 positions = [*dict.fromkeys([page.next_position, *ahead])]
-                batch = yield from self._fetch(
-                    [paged.fetch(position) for position in positions], half, received
-                )
+                fetches = [paged.fetch(position) for position in positions]
+                try:
+                    batch = yield from self._fetch(fetches, half, received)
+                except RefusedError:
+                    is_due = received < page.total or page.more
+                    if is_due or page.received >= paged.page_size:
+                        raise
+                    break  # there is none after a page that was not full
                 at_hand.update(zip(positions, batch, strict=True))
             page = at_hand[page.next_position]
             pages.append(page)

@@ -354,6 +354,21 @@ def test_what_a_list_names_twice_comes_once(
     assert len(busy.requests) <= (54 if share < 1 else 130) + 250 * counted
 
 
+@pytest.mark.parametrize("beyond", ["400", "422", "500"])
+@each_list
+def test_a_page_after_a_short_one_that_is_refused_leaves_no_gap(
+    stream: str, beyond: Literal["400", "422", "500"]
+) -> None:
+    """It is asked for only because records came twice."""
+    with Simulator(World(days=2, sessions_per_day=6)) as simulator:
+        simulator.options.listed_twice = 1.0
+        simulator.options.repeats_are_counted = True
+        simulator.options.last_position = 90
+        simulator.options.beyond_last = beyond
+        synced = sync(simulator, None, (stream,), kore_page_size=100)
+        is_complete(synced, simulator.world, stream)
+
+
 @each_list
 def test_records_of_one_instant_come_in_whatever_order(stream: str) -> None:
     """Where it is another one on each page, some come twice, and others never."""
