@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.jobs import Outcome
     from tap_botsessions.engine.pages import Fetch, Page, PagedList
     from tap_botsessions.engine.scheduler import Scheduler
+    from tap_botsessions.singer.emitter import Chunk
 
 Patch = pytest.MonkeyPatch
 FINDINGS: dict[str, str] = {}
@@ -51,13 +52,13 @@ def found_by(
     return add
 
 
-@found_by("a state says that .* records have not come")
+@found_by("a state says that .* records have not come|is missing")
 def a_checkpoint_before_its_rows(patch: Patch) -> None:
     emitted = getattr_static(SingerStream, "_emitted")
 
     def hasty(
         self: SingerStream, outcome: Outcome, scheduler: Scheduler
-    ) -> Iterator[Sequence[dict[str, Any]]]:
+    ) -> Iterator[Chunk]:
         if not isinstance(outcome.result, BotError):
             self._checkpoint(outcome.bot, outcome.result, 0)
         yield from emitted(self, outcome, scheduler)
@@ -144,7 +145,7 @@ def a_bot_that_failed_moves_on(patch: Patch) -> None:
     patch.setattr(SingerStream, "_fail", move_on)
 
 
-@found_by(r"\d+ bots failed, and the exit code is 0")
+@found_by(r"\d+ bots are incomplete, and the exit code is 0")
 def a_failure_hidden(patch: Patch) -> None:
     fail = getattr_static(SingerStream, "_fail")
 
@@ -161,9 +162,10 @@ def a_record_twice(patch: Patch) -> None:
 
     def twice(
         self: SingerStream, outcome: Outcome, scheduler: Scheduler
-    ) -> Iterator[Sequence[dict[str, Any]]]:
-        for records in emitted(self, outcome, scheduler):
-            yield [*records, *records[-1:]]
+    ) -> Iterator[Chunk]:
+        for chunk in emitted(self, outcome, scheduler):
+            chunk.records = [*chunk.records, *chunk.records[-1:]]
+            yield chunk
 
     patch.setattr(SingerStream, "_emitted", twice)
 
