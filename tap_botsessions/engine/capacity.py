@@ -31,7 +31,7 @@ class Capacity:
 
     Attributes:
         limits: The bounds that hold for every bot.
-        max_rows: Records that a list may count, or its window is narrowed.
+        max_rows: Records of a list that can be had, as far as is known.
         max_width: How wide a window may be; none as long as no limit was met.
         answered: Windows that were read whole.
         counted: The most records that a list was seen to count, so that no limit can
@@ -63,6 +63,14 @@ class Capacity:
         """
         return self._gaps < (_MAX_NARROWED if self._agreed else _MAX_DISPUTED)
 
+    @property
+    def most_rows(self) -> int:
+        """Records that a list may count, or its window is narrowed.
+
+        A limit that was learnt is none where a vendor counts otherwise than it serves.
+        """
+        return self.max_rows if self.narrows_gaps else self.limits.max_window_rows
+
     def width_for(self, width: timedelta) -> timedelta:
         """How wide a window may be that is to be so wide.
 
@@ -75,6 +83,12 @@ class Capacity:
             return self.max_width
         self._is_trying = True
         return min(width, 2 * self.max_width)
+
+    def end_trial(self, width: timedelta) -> None:
+        """Note that a window that was to be so wide is over, whatever came of it."""
+        if self._is_trying and self.max_width is not None and width > self.max_width:
+            self._is_trying = False
+            self._windows_left = self._patience
 
     def note_whole(
         self, width: timedelta, rows: int, refused: timedelta | None

@@ -236,7 +236,8 @@ class Lane:
         requested = task.requested
         if requested is None or result.window is None or self.job.by_time is None:
             return None
-        self._adapt(result, requested, limits)
+        if not any(requested.start in gap for gap in self.job.by_time.gaps):
+            self._adapt(result, requested, limits)
         if result.window.end >= requested.end:
             return None
         left = Window(result.window.end, requested.end)

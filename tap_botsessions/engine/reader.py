@@ -6,11 +6,10 @@ decides when, where and how many at a time the requests are made.
 
 Why a window can be trusted: an attempt to read it counts only if the vendor's count
 stood still from the first page to the last, as many records came as were counted, and
-no key came twice. A list that moved under the paging breaks one of the three. It
-is read again, and what earlier attempts saw is kept, since records can also leave a
-list. Where a list won't stand still, or can't be read to its end, its window is
-narrowed. What does not add up in a single second is a gap: it is emitted as it came,
-and named.
+no key came twice. A list that moved under the paging breaks one of the three. It is
+read again, and what earlier attempts saw is kept, since records can also leave a list.
+Where a list won't stand still, or can't be read to its end, its window is narrowed.
+What does not add up in a single second is a gap: it is emitted as it came, and named.
 """
 
 from __future__ import annotations
@@ -137,6 +136,12 @@ class _WindowReader:
         width = self._capacity.width_for(window.width)
         if width < window.width:
             window = narrowed(window, width / window.width) or window
+        try:
+            return (yield from self._read_narrowed(window))
+        finally:
+            self._capacity.end_trial(width)
+
+    def _read_narrowed(self, window: Window) -> Reading:
         while True:
             read: list[_WholeList] = []
             try:
@@ -255,8 +260,8 @@ class _WindowReader:
         if half is not None or not past_end:
             most = min(2 * page.total, most)
         if half is not None:
-            if page.total > self._capacity.max_rows and self._capacity.narrows_gaps:
-                raise TooManyError(page.total, self._capacity.max_rows)
+            if page.total > self._capacity.most_rows:
+                raise TooManyError(page.total, self._capacity.most_rows)
             if is_cap:
                 yield from self._check_cap(place, page.total, window, half)
             self._capacity.note_counted(page.total)
@@ -277,10 +282,10 @@ class _WindowReader:
                 try:
                     batch = yield from self._fetch(fetches, half, received)
                 except RefusedError:
-                    is_due = received < page.total or page.more
-                    if is_due or page.received >= paged.page_size:
-                        raise
-                    break  # there is none after a page that was not full
+                    is_last = received >= page.total and not page.more
+                    if is_last and page.received < paged.page_size:
+                        break
+                    raise
                 at_hand.update(zip(positions, batch, strict=True))
             page = at_hand[page.next_position]
             pages.append(page)

@@ -192,7 +192,8 @@ class Scheduler:
             self._give_up(host)
         elif was_held and not host.is_held:
             for late in self._dispatcher.waiting_for(host):
-                if self._retries.are_over(late):
+                is_waiting = late.batch == late.task.batch
+                if is_waiting and self._retries.are_over(late):
                     self._refuse(late.task, self._retries.exhausted(late))
 
     def _use(self, attempt: Attempt, answer: object, *, counts: bool) -> None:

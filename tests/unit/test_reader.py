@@ -28,6 +28,7 @@ START = datetime(2026, 5, 1, tzinfo=UTC)
 NOTHING: Seen = {}
 BUDGET = Budget("tests", 1000)
 DAY = Window(START, START + timedelta(days=1))
+HOUR = timedelta(hours=1)
 LIMITS = Limits()
 
 
@@ -246,6 +247,31 @@ def test_a_count_that_never_holds_is_a_gap_of_the_whole_window_in_the_end() -> N
     assert "2 records came where 5 were counted" in str(results[-1].gap)
     assert end_of(results[-1]) == DAY.end
     assert len(vendor.fetched) < 300
+
+
+def test_a_wider_window_is_tried_again_after_one_that_had_to_be_narrowed() -> None:
+    capacity = Capacity(replace(LIMITS, max_window_rows=10))
+    capacity.note_whole(HOUR, 0, 2 * HOUR)
+    # The ninth window is the first that tries more than an hour, and is too dense.
+    vendor = Vendor([row(8 * 60 + number / 10) for number in range(30)])
+    results = read_all(vendor.listings, capacity=capacity)
+    widths = [result.window.width for result in results if result.window]
+    assert sum(len(result.rows) for result in results) == 30
+    assert widths[:8] == [HOUR] * 8
+    assert widths[8] < HOUR
+    assert max(widths) == 2 * HOUR
+
+
+def test_a_window_holds_no_more_rows_than_it_may_whatever_was_disputed() -> None:
+    capacity = Capacity(replace(LIMITS, max_window_rows=10))
+    for _ in range(3):
+        capacity.note_gap()
+    vendor = Vendor([row(number * 20) for number in range(60)])
+    results = read_all(vendor.listings, capacity=capacity)
+    assert [number for result in results for number in numbers(result)] == [
+        number * 20 for number in range(60)
+    ]
+    assert max(len(result.rows) for result in results) <= 10
 
 
 def test_a_server_that_repeats_its_first_page_for_ever_is_not_believed() -> None:
