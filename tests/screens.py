@@ -1,8 +1,8 @@
 """Screens of the command line, as a terminal of 80 columns shows them.
 
-`python -m tests.screens` makes them anew, or those that are named: as texts in docs/, and
-as pictures in docs/pictures/. They are of real runs against the simulator. Times differ
-from run to run, so those of one run are written in all.
+`python -m tests.screens` makes them anew, or those that are named: as texts in docs/,
+and as pictures in docs/pictures/. They are of real runs against the simulator. Times
+differ from run to run, so those of one run are written in all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.text import Text
 from simulator import Simulator, World
 from tests.conftest import config_for
 from tests.docs import ROOT
-from tests.pictures import picture
+from tests.pictures import COLUMNS, picture
 from tests.programs import TAP
 from tests.terminal import PATIENCE, on_terminal, variables
 
@@ -29,7 +29,7 @@ Screen = Callable[[Path], Text]
 
 BOTS = tuple(f"st-0a1b2c3d-{n:04}-5000-8000-{n:012}" for n in range(1, 5))
 
-COLORS = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+TRUECOLOR = "truecolor"
 
 STEPS = 0.1, 1.6, 5.6, 4.0
 """Seconds that the steps of the demo took."""
@@ -45,7 +45,11 @@ def demo(folder: Path) -> Text:
         [sys.executable, "-m", "demo"],
         cwd=folder,
         env=variables(
-            **COLORS, PYTHONPATH=str(ROOT), FORCE_COLOR="1", TTY_INTERACTIVE="0"
+            COLORTERM=TRUECOLOR,
+            FORCE_COLOR="1",
+            PYTHONPATH=str(ROOT),
+            TERM="xterm-256color",
+            TTY_INTERACTIVE="0",
         ),
         stdout=subprocess.PIPE,
         text=True,
@@ -67,7 +71,8 @@ def progress(folder: Path) -> Text:
             simulator, kore_requests_per_minute=12, max_concurrent_requests=1
         )
         config.write_text(json.dumps(settings))
-        with on_terminal([TAP, "--config", config], records, **COLORS) as terminal:
+        tap = (TAP, "--config", config)
+        with on_terminal(tap, records, COLORTERM=TRUECOLOR) as terminal:
             # By then, all that was asked for before has come.
             waits = re.compile(r"waiting up to 5[0-7] s")
             terminal.wait_for(lambda: waits.search(terminal.text))
@@ -114,7 +119,7 @@ def check(folder: Path) -> Text:
 def reported(config: Path, command: str) -> str:
     """What a command writes that ends by itself, colors included."""
     program = (TAP, "--config", config, command)
-    with on_terminal(program, LOGLEVEL="WARNING", **COLORS) as terminal:
+    with on_terminal(program, LOGLEVEL="WARNING", COLORTERM=TRUECOLOR) as terminal:
         terminal.wait()
         return terminal.written.decode()
 
@@ -144,6 +149,13 @@ def files(name: str, screen: Text) -> dict[Path, str]:
         docs / f"{name}.txt": f"{screen.plain}\n",
         docs / "pictures" / f"{name}.svg": picture(name, screen),
     }
+
+
+def assert_documented(name: str, screen: Text) -> None:
+    """Hold a screen of today against the text and the picture in the documents."""
+    assert max(map(len, screen.plain.splitlines())) <= COLUMNS
+    for path, content in files(name, screen).items():
+        assert path.read_text() == content, f"run: python -m tests.screens {name}"
 
 
 def main() -> None:
