@@ -74,7 +74,7 @@ def progress(folder: Path) -> Text:
         tap = (TAP, "--config", config)
         with on_terminal(tap, records, COLORTERM=TRUECOLOR) as terminal:
             # By then, all that was asked for before has come.
-            waits = re.compile(r"waiting up to 5[0-7] s")
+            waits = re.compile(r"up to 5[0-6] s for the budgets of 4 bots")
             terminal.wait_for(lambda: waits.search(terminal.text))
             written = terminal.written.decode(errors="ignore")
     *_, frame = re.findall(r"\x1b7((?:\x1b\[\d+;1H.*?\x1b\[K)+)\x1b8", written)
