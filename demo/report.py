@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -78,10 +79,13 @@ def grid(*headings: str) -> Table:
 
 
 def corrections(first: Records, second: Records) -> list[tuple[Record, Record]]:
-    """The rows that are not as they were, each as it was and as it is."""
+    """The rows that are not as they were, each as it was and as it is, by their keys.
+
+    A table's own order is that in which its rows came, and not the same in each run.
+    """
     return [
         (first[key], row)
-        for key, row in second.items()
+        for key, row in sorted(second.items(), key=itemgetter(0))
         if key in first and row != first[key]
     ]
 

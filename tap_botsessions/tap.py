@@ -247,8 +247,8 @@ class TapBotsessions(StrictTap):
 
         self._warn_of_unused()
         found = self.plan()
-        sources = [stream.source for stream in self.selected_streams]
-        show(PlanReport(found, [*summarize(found.failures, sources)]), form)
+        asked = {bot.stream for bot in found.asked}
+        show(PlanReport(found, [*summarize(found.failures, asked)]), form)
         sys.exit(0 if found.is_whole else 1)
 
     def try_out(self) -> None:

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds after which something that must come about counts as missing."""
 
+DRAWING = {
+    "COLUMNS",
+    "FORCE_COLOR",
+    "LINES",
+    "NO_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+}
+
 
 @dataclass
 class Terminal:
@@ -108,6 +117,12 @@ class Terminal:
         return True
 
 
+def variables(**more: str) -> dict[str, str]:
+    """This process's variables, but for those that say how to draw, and others."""
+    kept = {name: value for name, value in os.environ.items() if name not in DRAWING}
+    return kept | more
+
+
 @contextmanager
 def on_terminal(
     command: Sequence[str | Path],
@@ -127,18 +142,13 @@ def on_terminal(
     """
     own_end, programs_end = pty.openpty()
     termios.tcsetwinsize(programs_end, (lines, columns))
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
-    }
     screen = pyte.HistoryScreen(columns, lines, history=1000)
     try:
         with started(
             *command,
             stdout=programs_end if stdout is None else stdout,
             stderr=programs_end,
-            environment={**inherited, "TERM": "xterm-256color", **environment},
+            environment=variables(**{"TERM": "xterm-256color", **environment}),
         ) as process:
             yield Terminal(process, screen, own_end, programs_end)
     finally:

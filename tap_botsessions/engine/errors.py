@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -79,6 +81,11 @@ class BotError(Exception):
 
     failure_type: ClassVar[FailureType] = "system_error"
 
+    @property
+    def cause(self) -> str:
+        """The message without what differs between bots that fail of the same."""
+        return str(self)
+
 
 class Failure(NamedTuple):
     """A bot that failed, in one stream.
@@ -116,16 +123,38 @@ class UnavailableError(RequestError):
 
     Attributes:
         is_slow: Whether its answer took too long.
+        wait: Seconds that the vendor asks to wait, if that is why.
     """
 
     failure_type = "transient_error"
 
     def __init__(
-        self, message: str, status: int | None = None, *, is_slow: bool = False
+        self,
+        message: str,
+        status: int | None = None,
+        *,
+        is_slow: bool = False,
+        wait: float = 0.0,
+        cause: str = "",
     ) -> None:
-        """Keep what happened."""
+        """Keep what happened.
+
+        Args:
+            message: What happened, and what to do.
+            status: The status of the last answer, if there was one.
+            is_slow: Whether it took too long.
+            wait: Seconds that the vendor asks to wait, if that is why.
+            cause: The message without its figures; all of it if not given.
+        """
         super().__init__(message, status)
         self.is_slow = is_slow
+        self.wait = wait
+        self._cause = cause
+
+    @property
+    @override
+    def cause(self) -> str:
+        return self._cause or super().cause
 
 
 class OversizeError(BotError):

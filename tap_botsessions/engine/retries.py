@@ -61,7 +61,7 @@ class Retries:
         if wait > self.limits.max_pause:
             pause = f"{wait / _HOUR:.1f} hours" if wait > _HOUR else f"{wait:.0f} s"
             msg = f"{error}, and asks to wait for {pause}"
-            raise UnavailableError(msg, error.status)
+            raise UnavailableError(msg, error.status, wait=wait, cause=str(error))
         logger.warning(
             "%s: %s; attempt %d of %d, the next one in %.1f s",
             attempt.fetch.label,
@@ -86,7 +86,9 @@ class Retries:
         msg = f"{error}, in {attempt.failed} attempts; {self._advice(error)}"
         if error is None:
             return UnavailableError(msg)
-        return UnavailableError(msg, error.status, is_slow=error.is_slow)
+        return UnavailableError(
+            msg, error.status, is_slow=error.is_slow, cause=str(error)
+        )
 
     def _advice(self, error: TransientError | None) -> str:
         """What to do about it; settings are of no use where somebody waits."""

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.reports.failures import longest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,13 +142,14 @@ def _by_cause(bots: Iterable[BotCheck]) -> Iterable[list[BotCheck]]:
     alike: dict[str, list[BotCheck]] = {}
     for bot in bots:
         if bot.error:
-            alike.setdefault(str(bot.error), []).append(bot)
+            alike.setdefault(bot.error.cause, []).append(bot)
     return alike.values()
 
 
 def _failed_lines(alike: Sequence[BotCheck]) -> Iterator[RenderableType]:
     yield _noted("✗", ", ".join(bot.bot for bot in alike), "red")
-    yield Padding(Text(str(alike[0].error)), (0, 0, 0, 4), expand=False)
+    error = longest(bot.error for bot in alike if bot.error)
+    yield Padding(Text(str(error)), (0, 0, 0, 4), expand=False)
 
 
 def _noted(mark: str, text: str, color: str) -> Table:

@@ -122,6 +122,11 @@ class Plan:
         return not any(bot.error for bot in self.bots)
 
     @property
+    def asked(self) -> list[BotPlan]:
+        """The bots of which it had to be asked, or could not be."""
+        return [bot for bot in self.bots if bot.samples or bot.error]
+
+    @property
     def forecasts(self) -> list[Forecast]:
         """What is known of the bots."""
         return [bot.forecast for bot in self.bots if bot.forecast]

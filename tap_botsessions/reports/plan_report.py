@@ -199,9 +199,8 @@ def _verdict(plan: Plan) -> str:
 
 def _silent_vendors(plan: Plan) -> set[str]:
     """The vendors of which nothing that had to be asked for is known."""
-    asked = [bot for bot in plan.bots if bot.samples or bot.error]
-    return {bot.stream.vendor for bot in asked} - {
-        bot.stream.vendor for bot in asked if bot.forecast
+    return {bot.stream.vendor for bot in plan.asked} - {
+        bot.stream.vendor for bot in plan.asked if bot.forecast
     }
 
 

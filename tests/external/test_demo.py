@@ -19,6 +19,7 @@ from demo import run as demo
 from demo.pipe import TAP, TARGET
 from demo.postgres import TEMPORARY
 from demo.truth import differences
+from tests import screens
 from tests.docs import ROOT
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ def test_shows_two_syncs_and_ends_well(tmp_path: Path) -> None:
     assert "✓ The tables equal the simulator's records" in output
     state = json.loads((tmp_path / "output/demo/state.json").read_text())
     assert state["bookmarks"].keys() <= rows.keys()
+
+
+def test_the_screen_in_the_documents_is_that_of_today(tmp_path: Path) -> None:
+    screens.assert_documented("demo", screens.demo(tmp_path))
 
 
 def test_ctrl_c_shows_no_traceback_while_modules_are_loaded(tmp_path: Path) -> None:

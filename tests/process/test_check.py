@@ -13,7 +13,6 @@ import pytest
 from simulator import App, Limits, Simulator, World
 from tests import screens
 from tests.conftest import config_for
-from tests.docs import ROOT
 from tests.process.reports import report
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def test_all_is_well(simulator: Simulator, tmp_path: Path) -> None:
 
 
 def test_the_screen_in_the_documents_is_that_of_today(tmp_path: Path) -> None:
-    shown = screens.check(tmp_path)
-    assert (ROOT / "docs" / "check.txt").read_text() == shown
-    assert max(map(len, shown.splitlines())) <= 80
+    screens.assert_documented("check", screens.check(tmp_path))
 
 
 def test_machines_are_told_all_of_it(simulator: Simulator, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from simulator import Rule, Simulator, World
 from simulator.faults import latency
+from tests import screens
 from tests.conftest import Synced, config_for, end_of
 from tests.process.test_kill import SECONDS_TO_DIE, SIGNALS
 from tests.programs import SOURCE, TAP
@@ -296,6 +297,10 @@ def test_airbyte_has_no_display(simulator: Simulator, tmp_path: Path) -> None:
     with on_terminal(command, subprocess.DEVNULL) as terminal:
         assert terminal.wait() == 0
     assert not terminal.written
+
+
+def test_the_screen_in_the_documents_is_that_of_today(tmp_path: Path) -> None:
+    screens.assert_documented("progress", screens.progress(tmp_path))
 
 
 def test_colors_can_be_forgone(config: Path) -> None:

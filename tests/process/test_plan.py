@@ -13,7 +13,6 @@ from simulator.streams import STREAMS as TABLE
 from tap_botsessions.tap import TapBotsessions
 from tests import screens
 from tests.conftest import config_for, end_of, sync
-from tests.docs import ROOT
 from tests.process.reports import report
 from tests.truth import LISTS, STREAMS, expected
 
@@ -54,9 +53,8 @@ def test_the_screen_that_is_shown_in_the_documentation_is_that_of_today(
 ) -> None:
     """And both vendors' budgets are told, where both have one to wait for."""
     shown = screens.plan(tmp_path)
-    assert (ROOT / "docs" / "plan.txt").read_text() == shown
-    assert max(map(len, shown.splitlines())) <= 80
-    told = " ".join(shown.split())
+    screens.assert_documented("plan", shown)
+    told = " ".join(shown.plain.split())
     assert "of which Avaamo's budget of 50 requests a minute takes" in told
     assert "and Kore.ai's budget of 60 requests a minute for bot st-" in told
 

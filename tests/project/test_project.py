@@ -8,10 +8,11 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests import docs
+from tests import docs, screens
 
 SCRIPTS = Path(sys.executable).parent
 
@@ -50,6 +51,19 @@ def test_ci_runs_the_second_command_of_the_readme() -> None:
 def test_documents_say_what_the_code_says(file: str, write: docs.Write) -> None:
     text = (docs.ROOT / file).read_text()
     assert text == write(text), "run: python -m tests.docs"
+
+
+@pytest.mark.parametrize("name", screens.SCREENS)
+def test_pictures_are_whole_and_load_nothing(name: str) -> None:
+    """The README shows each; the vendors' hosts are in what `--check` prints."""
+    path = docs.ROOT / "docs" / "pictures" / f"{name}.svg"
+    picture = path.read_text()
+    drawn = ET.fromstring(picture)  # noqa: S314 -- ours
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    hosts = set(re.findall(r"\w+://([^/\"<&]+)", picture))
+    assert hosts - {"c0.avaamo.com", "bots.kore.ai"} == {"www.w3.org"}
+    assert not re.search(r"@import|@font-face|<script|<image|href=", picture)
+    assert f"](docs/pictures/{name}.svg)" in (docs.ROOT / "README.md").read_text()
 
 
 def test_messages_that_are_explained_are_those_of_the_code() -> None:

@@ -12,6 +12,7 @@ import pytest
 from simulator import Rule, Simulator, World
 from simulator.faults import status
 from tests.conftest import Tap, config_for
+from tests.simulated.test_plan import refused_for_longer_each_time
 from tests.truth import expected
 
 if TYPE_CHECKING:
@@ -112,6 +113,19 @@ def test_a_bot_without_records_is_well(simulator: Simulator) -> None:
     for vendor in checked(simulator).values():
         for bot in vendor.bots:
             assert (bot.error, bot.records, bot.newest) == (None, 0, None)
+
+
+def test_bots_that_are_to_wait_are_told_together(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = refused_for_longer_each_time(600)
+    simulator.faults.rules = [Rule(refused, vendor="avaamo")]
+    with pytest.raises(SystemExit):
+        Tap(config=config_for(simulator)).print_check(None)
+    words = " ".join(capsys.readouterr().out.split())
+    assert words.count("✗") == 1
+    agents = ", ".join(simulator.world.agents)
+    assert f"✗ {agents} answered 429, and asks to wait for 601 s" in words
 
 
 @pytest.mark.usefixtures("impatient")

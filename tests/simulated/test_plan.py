@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from itertools import count
 from math import sqrt
 from statistics import pstdev
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import Rule, Simulator, World
+from simulator.exchange import Reply
 from simulator.faults import status, wrong_total
 from simulator.streams import served_by
 from tap_botsessions.reports.plan import SAMPLES, Plan
@@ -21,6 +23,8 @@ from tests.unit.test_budget import schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from simulator.faults import Answer, Effect
 
 BOT, OTHER = World().bots
 DAY = timedelta(days=1)
@@ -356,6 +360,50 @@ def test_a_bot_that_fails_does_not_stop_the_others(simulator: Simulator) -> None
     said.append(f"avaamo_usage, agent {agent}: the bookmark in the state")
     for problem, start in zip(sorted(problems(found)), sorted(said), strict=True):
         assert problem.startswith(start)
+
+
+def refused_for_longer_each_time(first: int) -> Effect:
+    """A budget that is spent; each answer asks for a wait of another second more."""
+    seconds = count(first)
+
+    async def effect(_answer: Answer) -> Reply:
+        return Reply(429, b"", {"Retry-After": str(next(seconds))})
+
+    return effect
+
+
+def test_a_budget_that_is_spent_is_reported_once_for_each_vendor(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the longest wait is named, after which all of its bots can be counted."""
+    simulator.faults.rules = [
+        Rule(refused_for_longer_each_time(600), vendor="avaamo"),
+        Rule(refused_for_longer_each_time(900), vendor="kore"),
+    ]
+    with pytest.raises(SystemExit) as ended:
+        Tap(config=config_for(simulator)).print_plan(None)
+    assert ended.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rstrip() for line in lines if line.startswith("✗")] == [
+        "✗ Avaamo, all of it: answered 429, and asks to wait for 603 s",
+        "✗ Kore.ai, all of it: answered 429, and asks to wait for 901 s",
+    ]
+
+
+def test_bots_that_are_refused_among_others_are_reported_together(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent, _ = simulator.world.agents
+    refused = refused_for_longer_each_time(600)
+    simulator.faults.rules = [Rule(refused, vendor="avaamo", bot=agent)]
+    with pytest.raises(SystemExit):
+        Tap(config=config_for(simulator)).print_plan(None)
+    out = capsys.readouterr().out
+    assert out.count("✗") == out.count("answered 429") == 1
+    assert (
+        f"✗ avaamo_messages, agent {agent}; avaamo_sessions, agent {agent}: answered "
+        f"429, and asks to wait for 601 s"
+    ) in " ".join(out.split())
 
 
 def test_a_count_that_cannot_be_true_fails_the_bot(simulator: Simulator) -> None:
