@@ -317,7 +317,7 @@ def test_a_host_that_was_never_reached_is_given_up_in_a_minute(
 def test_a_name_that_is_not_known_at_first_does_no_harm() -> None:
     world = World(busy_vendor(3))
     start = world.clock.now
-    world.answer = lambda now, *_: REFUSED if now < start + 20 else None
+    world.answer = lambda now, *_: REFUSED if now < start + 12 else None
     world.read()
     world.assert_whole()
 
