@@ -15,6 +15,8 @@ mkdir -p "$folder"
 if command -v flock > /dev/null; then
   exec 9> "$folder/lock"
   flock --timeout 3 9 || { echo "$config: another run goes on" >&2; exit 1; }
+else
+  echo "$config: no flock here; see that no second run of it begins meanwhile" >&2
 fi
 
 # The target's last state counts, unless a kill has cut it short: the newlines tell.

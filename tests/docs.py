@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ def settings_table() -> str:
     """The settings as a Markdown table."""
     rows = [
         f"| `{name}` | {kind_of(setting)} | {default_of(name, setting)} | "
-        f"{setting['description']} |"
+        f"{setting['description']}{example_of(setting)} |"
         for name, setting in SCHEMA["properties"].items()
     ]
     header = ["| setting | type | default | meaning |", "|---|---|---|---|"]
@@ -44,6 +45,10 @@ def kind_of(setting: dict[str, Any]) -> str:
     if "enum" in setting:
         return ", ".join(f"`{value}`" for value in setting["enum"] if value)
     words = {"date-time": "date-time"}.get(setting.get("format", ""), kind)
+    items = setting.get("items", {})
+    if names := items.get("enum") or items.get("properties"):
+        listed = ", ".join(f"`{each}`" for each in names)
+        words += f" of {listed}" if "enum" in items else f" of objects with {listed}"
     low = setting.get("minimum", setting.get("exclusiveMinimum"))
     high = setting.get("maximum")
     if low is not None and high is not None:
@@ -51,6 +56,14 @@ def kind_of(setting: dict[str, Any]) -> str:
     elif low is not None:
         words += f", at least {low}"
     return f"{words}, secret" if setting.get("secret") else words
+
+
+def example_of(setting: dict[str, Any]) -> str:
+    """The examples of a setting, if it has any."""
+    examples = " or ".join(
+        f"`{json.dumps(each)}`" for each in setting.get("examples", ())
+    )
+    return f" For example {examples}." if examples else ""
 
 
 def default_of(name: str, setting: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The settings: their names, types, defaults, bounds and descriptions.
 
-Those of a vendor are with the vendor, all others here. README.md, meltano.yml and
-`--about` are made from them, or compared with them by tests.
+Those of a vendor are with the vendor, all others here. docs/settings.md, meltano.yml
+and `--about` are made from them, or compared with them by tests.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ READING = (
         th.IntegerType(minimum=1, maximum=64),
         default=8,
         title="Concurrent requests",
-        description="Requests in flight at most, over all bots and both vendors.",
+        description=(
+            "Requests in flight at most, over all bots of a stream; streams are read "
+            "one after another."
+        ),
     ),
     th.Property(
         "request_timeout_seconds",
@@ -140,8 +143,8 @@ PERSONAL = (
         secret=True,
         title="Personal data key",
         description=(
-            "The key of the hashes, needed for hash and drop. Under another key all "
-            "hashes are others; who has it can find out whose hash one is."
+            "The key of the hashes, needed for hash and drop. Another key gives "
+            "other hashes; who has the key can test whose hash one is."
         ),
     ),
 )

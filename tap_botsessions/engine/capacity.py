@@ -33,7 +33,7 @@ class Capacity:
         limits: The bounds that hold for every bot.
         max_rows: Records of a list that can be had, as far as is known.
         max_width: How wide a window may be; none as long as no limit was met.
-        answered: Windows that were read whole.
+        windows_read: How many windows were read whole.
         counted: The most records that a list was seen to count, so that no limit can
             lie at fewer.
         counts_repeats: Whether a list of one page counted a record twice that came
@@ -45,10 +45,10 @@ class Capacity:
         self.limits = limits
         self.max_rows = limits.max_window_rows
         self.max_width: timedelta | None = None
-        self.answered = 0
+        self.windows_read = 0
         self.counted = 0
         self.counts_repeats = False
-        self._agreed = 0
+        self._nonempty_windows = 0
         self._gaps = 0
         self._patience = _PATIENCE
         self._windows_left = 0
@@ -61,7 +61,7 @@ class Capacity:
         Not where a vendor counts otherwise than it serves: it would be done for each
         second of the range.
         """
-        return self._gaps < (_MAX_NARROWED if self._agreed else _MAX_DISPUTED)
+        return self._gaps < (_MAX_NARROWED if self._nonempty_windows else _MAX_DISPUTED)
 
     @property
     def most_rows(self) -> int:
@@ -100,8 +100,8 @@ class Capacity:
             rows: How many records it holds.
             refused: How wide the last one was that was tried before and not answered.
         """
-        self.answered += 1
-        self._agreed += rows > 0
+        self.windows_read += 1
+        self._nonempty_windows += rows > 0
         if refused is not None:
             self._note_refused(refused)
         elif self.max_width is not None and width > self.max_width:

@@ -9,6 +9,7 @@ rank before the third.
 
 from __future__ import annotations
 
+import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class Dispatcher:
 
     Attributes:
         under_way: What has been begun and is not over, the longest-standing first.
-        in_flight: How many requests are.
+        in_flight: How many requests are in flight.
         wake: When there may be more to do without an answer having come.
     """
 
@@ -50,7 +51,8 @@ class Dispatcher:
         """Prepare to choose.
 
         Args:
-            lanes: The lanes that are not over, whichever they will be.
+            lanes: The lanes that are not over: the scheduler's own list, from which it
+                removes those that are.
             workers: Requests in flight at most.
         """
         self.under_way: list[Task] = []
@@ -129,7 +131,7 @@ class Dispatcher:
         able = [lane for lane in self._lanes if _rank(lane) in admitted]
         lanes = [lane for lane in able if not lane.tasks[0].begun]
         if not lanes and scope is Scope.ALL:
-            most = 1 + -(-2 * self._workers // max(len(self._lanes), 1))
+            most = 1 + math.ceil(2 * self._workers / max(len(self._lanes), 1))
             lanes = [
                 lane
                 for lane in able

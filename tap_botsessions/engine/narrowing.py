@@ -118,11 +118,11 @@ def check_owners(walk: Walk, window: Window) -> None:
 
 
 def check_repeats(walk: Walk, capacity: Capacity) -> None:
-    """Decide whether a list counts what it names twice twice, which stands still.
+    """Accept a list that stands still and names a record twice, if it counts both.
 
     Raises:
-        RepeatsError: That can't be known: where records of one time come in another
-            order on each page, some come twice, and others never.
+        RepeatsError: That is not known: where records of one time come in another order
+            on each page, some come twice, and others never.
     """
     if not walk.counts_repeats:
         return
@@ -159,7 +159,7 @@ def may_ask_too_much(error: RequestError, *, is_first: bool) -> bool:
 def in_vain(error: RequestError, attempts: int) -> RequestError:
     """The error where no part of a window is answered, however narrow."""
     msg = (
-        f"{error}; so were {attempts} windows, each narrower than the one before; try "
+        f"{error}; {attempts} windows failed, each narrower than the one before; try "
         f"again later, or a smaller window_days"
     )
     return type(error)(msg, error.status)

@@ -202,7 +202,7 @@ class _WindowReader:
         self._refusals += 1
         self._refused = window.width
         part = narrowed(window, 0.5**self._refusals)
-        if part is None and not error.received and not self._capacity.answered:
+        if part is None and not error.received and not self._capacity.windows_read:
             raise in_vain(error.error, self._refusals) from error
         return part
 
@@ -221,12 +221,14 @@ class _WindowReader:
             walk = yield from self._walk(paged, place, window, past_end=is_doubtful)
             read[place:] = [_WholeList(walk.total, walk.received, attempt, walk.size)]
             if not walk.flaw:
-                return check_owners(walk, window)
+                check_owners(walk, window)
+                return
             flaws.add(walk.flaw)
             if walk.is_same(before):
                 if walk.adds_up:
                     check_repeats(walk, self._capacity)
-                    return check_owners(walk, window)
+                    check_owners(walk, window)
+                    return
                 break
             before = walk
         if walk.received <= walk.total - paged.page_size:

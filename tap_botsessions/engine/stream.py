@@ -198,7 +198,7 @@ class VendorStream(ABC):
             start = min(start, again)
         return Window(start, max(start, options.end))
 
-    def complete(self, result: WindowResult) -> WindowResult:
+    def clip_to_clock(self, result: WindowResult) -> WindowResult:
         """A result with no more of its window than the vendor's clock vouches for.
 
         What lies beyond is yet to be filled, and so is left to the next run.

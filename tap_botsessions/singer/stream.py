@@ -135,7 +135,8 @@ class SingerStream(Stream):
         silent = self.progress.silent(source.options.start_date)
         if source.is_shared and silent:
             self.logger.warning(
-                "%s: no record came, while there are of others; is the id right?",
+                "%s: no records, although other bots of the account have some; check "
+                "the id in kore_bot_ids",
                 source.label(*silent),
             )
 
@@ -176,10 +177,10 @@ class SingerStream(Stream):
             self._of_nobody.add(error)
             unowned = RecordError(f"{self._by_id_label}: {error}")
             self._mark_failed(self.name, unowned, [])
-        complete = self.source.complete(result)
+        vouched = self.source.clip_to_clock(result)
         self._note_gap(bot, result)
-        self._run.audit.record(self.name, bot, complete, len(records))
-        self._checkpoint(bot, complete, len(records))
+        self._run.audit.record(self.name, bot, vouched, len(records))
+        self._checkpoint(bot, vouched, len(records))
         self._log(bot, result, len(records))
 
     def _on_tick(self) -> None:

@@ -90,7 +90,7 @@ def a_bookmark_before_its_gap(patch: Patch) -> None:
     ) -> Iterator[Sequence[dict[str, Any]]]:
         result = outcome.result
         if not isinstance(result, BotError) and result.gap is not None:
-            self._checkpoint(outcome.bot, self.source.complete(result), 0)
+            self._checkpoint(outcome.bot, self.source.clip_to_clock(result), 0)
         yield from emitted(self, outcome, scheduler)
 
     patch.setattr(SingerStream, "_emitted", hasty)

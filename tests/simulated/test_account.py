@@ -529,7 +529,8 @@ def test_a_bot_of_which_nothing_comes_is_told_where_it_does_of_others(
     assert synced.failures == []
     assert synced.all_records
     line = (
-        "bot st-mistyped: no record came, while there are of others; is the id right?"
+        "bot st-mistyped: no records, although other bots of the account have some; "
+        "check the id in kore_bot_ids"
     )
     assert caplog.messages == ([f"{STREAM}, {line}"] if is_told else [])
 

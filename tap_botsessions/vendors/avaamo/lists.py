@@ -148,7 +148,7 @@ class AvaamoListStream(AvaamoStream, ListStream):
             time = parse_instant(record["timetoken"])
         except ValueError:
             record["timetoken"] = in_seconds(record["timetoken"])
-            time = parse_instant(record["timetoken"] or 0)
+            time = parse_instant(record["timetoken"] or 0)  # null is refused below
         identity = record[self.identity]
         if identity is None or record["timetoken"] is None:
             fields = {self.identity: self.identity, "timetoken": "created_at"}

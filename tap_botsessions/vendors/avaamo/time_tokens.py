@@ -110,7 +110,7 @@ class TimeTokens:
             if not self.is_proven:
                 outcome = yield from self._verified(query, unit, outcome)
             if unit != self.unit:
-                continue
+                continue  # the search has found another unit: read again in it
             if isinstance(outcome, BotError):
                 raise outcome
             return outcome
@@ -175,12 +175,11 @@ class TimeTokens:
         key = query.label, unit
         self._trials[key] += 1
         if self._trials[key] == 2:  # noqa: PLR2004 -- the second, see above
-            is_answered = yield from self._answers(query.whole, unit, query)
-            if not is_answered:
+            is_settled = yield from self._answers(query.whole, unit, query)
+            if not is_settled:
                 hour = query.last(timedelta(hours=1))
-                is_refused = yield from self._answers(hour, unit, query)
-                is_answered = is_refused is False
-            if is_answered:
+                is_settled = (yield from self._answers(hour, unit, query)) is False
+            if is_settled:
                 self._vain.add(key)
         return key in self._vain or self.is_proven
 

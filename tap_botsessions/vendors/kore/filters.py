@@ -41,8 +41,8 @@ def listed_types(config: Config) -> Sequence[str | None]:
     These come first: what closes meanwhile is then in a list to come.
     """
     wanted = wanted_types(config)
-    is_first = SELF_SERVICE in wanted or (wanted and follows_open_sessions(config))
-    first = [SELF_SERVICE] if is_first else []
+    reads_open = bool(wanted) and follows_open_sessions(config)
+    first = [SELF_SERVICE] if reads_open or SELF_SERVICE in wanted else []
     return [*first, *sorted(set(wanted) - {SELF_SERVICE})] or [None]
 
 
@@ -62,10 +62,10 @@ def is_filtered(config: Config) -> bool:
 
 
 def is_wanted(config: Config, record: Mapping[str, Any]) -> bool:
-    """Whether a session matches the filters that it may come to match or leave.
+    """Whether a session passes the two filters whose fields change until it is closed.
 
-    A list of open sessions holds all types, and one by ids knows no filters. What the
-    vendor has filtered is not to be asked about: its words are its own.
+    Only for sessions that the vendor has not filtered itself: a list of open sessions
+    holds all types, and one by ids knows no filters.
     """
     types, session_type = wanted_types(config), config.get("kore_session_type")
     return _is_any_of(types, record["containment_type"]) and _is_any_of(
@@ -74,7 +74,7 @@ def is_wanted(config: Config, record: Mapping[str, Any]) -> bool:
 
 
 def _is_any_of(wanted: Sequence[str], value: str | None) -> bool:
-    """Whether a value is wanted; one that is not given may be, and so may any if all.
+    """Whether a value is listed, or unknown, or there is no list.
 
     The page writes selfService and selfservice alike, so letters' case is no matter.
     """
