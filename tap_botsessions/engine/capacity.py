@@ -35,7 +35,7 @@ class Capacity:
         max_width: How wide a window may be; none as long as no limit was met.
         windows_read: How many windows were read whole.
         counted: The most records that a list was seen to count, so that no limit can
-            lie at fewer.
+            lie at fewer; it can lie at just as many.
         counts_repeats: Whether a list of one page counted a record twice that came
             twice, so that longer ones are believed to.
     """

@@ -254,7 +254,7 @@ class _WindowReader:
         """
         half = narrowed(window, 0.5)
         [page] = yield from self._fetch([paged.fetch(paged.first)], half, 0)
-        is_cap = page.total > self._capacity.counted and is_likely_cap(
+        is_cap = page.total >= self._capacity.counted and is_likely_cap(
             page, paged.page_size
         )
         past_end = past_end or is_cap

@@ -274,6 +274,34 @@ def test_a_window_holds_no_more_rows_than_it_may_whatever_was_disputed() -> None
     assert max(len(result.rows) for result in results) <= 10
 
 
+def test_a_limit_lies_where_a_list_was_counted_that_is_just_as_long() -> None:
+    class Cut(Listing):
+        @override
+        def page(self, position: int) -> Page:
+            page = super().page(position)
+            left = page.rows[: max(6 - position, 0)]
+            more = position + len(left) < min(page.total, 6)
+            return page._replace(
+                rows=left,
+                received=len(left),
+                total=min(page.total, 6),
+                more=more,
+                next_position=position + len(left),
+            )
+
+    hours = [*range(1, 7), *range(13, 22)]
+    vendor = Vendor([row(60 * hour) for hour in hours], capped_at=3)
+    capacity = Capacity(LIMITS)
+    noon = DAY.start + 12 * HOUR
+    results = [
+        result
+        for half in (Window(DAY.start, noon), Window(noon, DAY.end))
+        for result in read_all(lambda window: [Cut(vendor, window)], half, capacity)
+    ]
+    found = [number for result in results for number in numbers(result)]
+    assert found == [60 * hour for hour in hours]
+
+
 def test_a_server_that_repeats_its_first_page_for_ever_is_not_believed() -> None:
     class Stuck(Listing):
         @override
