@@ -113,7 +113,7 @@ def assert_discreet(lines: Iterable[str]) -> None:
     """What is logged fits a line, and holds nothing secret or personal."""
     for line in lines:
         assert line.isprintable()
-        assert len(line) < 1_000
+        assert len(line) < 1_000, line
         assert SECRET not in line
         assert TOKEN not in line
         assert EMAIL not in line

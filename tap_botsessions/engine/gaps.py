@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-_MAX_LISTED = 3
+_MAX_LISTED = 2
 """So many gaps of a bot are listed at the end."""
 
 GAPS = "gaps"

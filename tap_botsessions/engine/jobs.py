@@ -236,8 +236,7 @@ class Lane:
         requested = task.requested
         if requested is None or result.window is None or self.job.by_time is None:
             return None
-        if not any(requested.start in gap for gap in self.job.by_time.gaps):
-            self._adapt(result, requested, limits)
+        self._adapt(result, requested, limits)
         if result.window.end >= requested.end:
             return None
         left = Window(result.window.end, requested.end)
@@ -253,7 +252,8 @@ class Lane:
         if result.window is None or self.job.by_time is None:
             return
         max_width = self.job.by_time.max_width
-        if self.is_after_gap:
+        was_gap = any(requested.start in gap for gap in self.job.by_time.gaps)
+        if self.is_after_gap or (was_gap and result.gap is None):
             self.width = max_width
         else:
             rows = len(result.rows)

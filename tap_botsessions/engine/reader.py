@@ -36,7 +36,7 @@ from tap_botsessions.engine.narrowing import (
     may_ask_too_much,
 )
 from tap_botsessions.engine.pages import NOBODY, WindowResult
-from tap_botsessions.engine.verification import Walk, is_likely_cap
+from tap_botsessions.engine.verification import Walk, is_likely_cap, is_stuck
 from tap_botsessions.engine.windows import Window, narrowed
 
 if TYPE_CHECKING:
@@ -220,20 +220,17 @@ class _WindowReader:
             is_doubtful = before is not None and before.repeated > 0
             walk = yield from self._walk(paged, place, window, past_end=is_doubtful)
             read[place:] = [_WholeList(walk.total, walk.received, attempt, walk.size)]
-            if not walk.flaw:
+            if not walk.flaw or (walk.is_same(before) and walk.adds_up):
+                check_repeats(walk, self._capacity)
                 check_owners(walk, window)
                 return
             flaws.add(walk.flaw)
             if walk.is_same(before):
-                if walk.adds_up:
-                    check_repeats(walk, self._capacity)
-                    check_owners(walk, window)
-                    return
                 break
             before = walk
         if walk.received <= walk.total - paged.page_size:
             self._capacity.note_served(walk.received)
-        found = " and ".join(sorted(flaws))
+        found = " and ".join(sorted(flaws)[:2])
         msg = f"{found}, in {attempt} attempts"
         raise UnequalError(msg)
 
@@ -276,6 +273,7 @@ class _WindowReader:
             page.received
             and received <= most
             and (received < page.total or page.more or past_end)
+            and not is_stuck(pages)
         ):
             if page.next_position not in at_hand:
                 ahead = islice(foretold, self._limits.max_pages_ahead)

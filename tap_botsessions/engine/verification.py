@@ -24,6 +24,9 @@ _CAPS = 500
 
 _FEW_PAGES = 10
 
+_STUCK = 10
+"""So many pages that are alike are one page, whatever position is asked for."""
+
 _LEAST_PAGE = 10
 """Servers have pages of this many records or more; fewer are what is left of one."""
 
@@ -128,6 +131,15 @@ class Walk:
             self.totals == {self.distinct}
             or (self.totals == {self.received} and not self.overlaps)
         )
+
+
+def is_stuck(pages: Sequence[Page]) -> bool:
+    """Whether a server gives the same page whatever position it is asked for."""
+    last = pages[-_STUCK:]
+    return len(last) == _STUCK and all(
+        after.all_keys and after.all_keys == before.all_keys
+        for after, before in pairwise(reversed(last))
+    )
 
 
 def is_likely_cap(first: Page, page_size: int) -> bool:
