@@ -13,7 +13,7 @@ import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.holding import Scope
+from tap_botsessions.engine.holding import ReadAhead
 from tap_botsessions.engine.jobs import Attempt
 
 if TYPE_CHECKING:
@@ -69,16 +69,16 @@ class Dispatcher:
         """Whether no worker is free."""
         return self.in_flight >= self._workers
 
-    def take(self, now: float, scope: Scope) -> Attempt | None:
+    def take(self, now: float, read_ahead: ReadAhead) -> Attempt | None:
         """The request that is to be made now, if there is one and a worker is free.
 
         Args:
             now: The time.
-            scope: What is read on.
+            read_ahead: What is read next.
         """
         if self.is_busy:
             return None
-        attempt = self._probe(now) or self._next(now, scope)
+        attempt = self._probe(now) or self._next(now, read_ahead)
         if attempt is not None:
             attempt.sent = now
             self.in_flight += 1
@@ -118,19 +118,19 @@ class Dispatcher:
             lane.is_waiting and not lane.job.host.is_held for lane in self._unheard
         )
 
-    def to_begin(self, now: float, scope: Scope) -> Task | None:
+    def to_begin(self, now: float, read_ahead: ReadAhead) -> Task | None:
         """The window to begin: one that is waited for, or of the bot with the fewest.
 
         Args:
             now: The time.
-            scope: What is read on.
+            read_ahead: What is read next.
         """
-        if scope is Scope.ONE and any(map(_is_coming, self.under_way)):
+        if read_ahead is ReadAhead.ONE and any(map(_is_coming, self.under_way)):
             return None
         admitted = self._admitted(now)
         able = [lane for lane in self._lanes if _rank(lane) in admitted]
         lanes = [lane for lane in able if not lane.tasks[0].begun]
-        if not lanes and scope is Scope.ALL:
+        if not lanes and read_ahead is ReadAhead.ALL:
             most = 1 + math.ceil(2 * self._workers / max(len(self._lanes), 1))
             lanes = [
                 lane
@@ -149,13 +149,13 @@ class Dispatcher:
             for attempt in task.attempts
         ]
 
-    def _next(self, now: float, scope: Scope) -> Attempt | None:
+    def _next(self, now: float, read_ahead: ReadAhead) -> Attempt | None:
         """The first request of the longest-standing task that may be made."""
         admitted = self._admitted(now)
         for task in self.under_way:
             if task.lane.job.host.is_held:
                 continue
-            if scope is not Scope.ALL and not task.is_needed:
+            if read_ahead is not ReadAhead.ALL and not task.is_needed:
                 continue
             for attempt in task.attempts:
                 rank = Rank.FAILING if attempt.failed else _rank(task.lane)
@@ -163,7 +163,7 @@ class Dispatcher:
                     attempt.is_doubtful = rank is not Rank.GOOD
                     task.attempts.remove(attempt)
                     return attempt
-            if scope is Scope.ONE and _is_coming(task):
+            if read_ahead is ReadAhead.ONE and _is_coming(task):
                 return None
         return None
 

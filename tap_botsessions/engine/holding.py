@@ -1,4 +1,4 @@
-"""How much of what was read is held, and what is read on meanwhile."""
+"""How much of what was read is held, and what is read next meanwhile."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ _COPIES = 3
 """How often a page is in memory while it comes: in pieces, as a whole, decoded."""
 
 
-class Scope(Enum):
-    """What is read on."""
+class ReadAhead(Enum):
+    """What is read next, by how much is held already."""
 
     ALL = auto()
+    """Whatever there is."""
+
     NEEDED = auto()
     """What a bot needs for its next window to be handed out."""
 
@@ -39,16 +41,20 @@ class Holding:
         self._page_size = 0
 
     @property
-    def scope(self) -> Scope:
-        """What is read on, going by what is held and by what may come."""
+    def read_ahead(self) -> ReadAhead:
+        """What is read next, going by what is held and by what may come."""
         if self._size >= self._limits.max_bytes_ahead:
-            return Scope.ONE
+            return ReadAhead.ONE
         if self._rows >= self._limits.max_rows_ahead:
-            return Scope.NEEDED
-        return Scope.ALL
+            return ReadAhead.NEEDED
+        return ReadAhead.ALL
 
-    def hold(self, task: Task, rows: int = 0, size: int = 0) -> None:
-        """Note how much a task holds from now on; nothing, unless it is given."""
+    def release(self, task: Task) -> None:
+        """Note that a task holds nothing any more."""
+        self.hold(task, 0, 0)
+
+    def hold(self, task: Task, rows: int, size: int) -> None:
+        """Note how much a task holds from now on."""
         self._rows += rows - task.held
         self._size += size - task.size
         task.held, task.size = rows, size

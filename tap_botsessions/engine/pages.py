@@ -55,7 +55,7 @@ class Page(NamedTuple):
     size: int = 0
 
     @property
-    def distinct(self) -> frozenset[tuple[str, ...]]:
+    def key_set(self) -> frozenset[tuple[str, ...]]:
         """What identifies the records that came."""
         return frozenset(self.all_keys)
 

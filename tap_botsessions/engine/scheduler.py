@@ -20,7 +20,7 @@ from tap_botsessions.engine.errors import (
     TransientError,
     UnavailableError,
 )
-from tap_botsessions.engine.holding import Holding, Scope
+from tap_botsessions.engine.holding import Holding, ReadAhead
 from tap_botsessions.engine.jobs import Attempt, Lane
 from tap_botsessions.engine.retries import Retries
 
@@ -87,7 +87,7 @@ class Scheduler:
         while self._lanes:
             ready = [lane for lane in self._lanes if lane.tasks[0].outcome is not None]
             for lane in ready:
-                self._holding.hold(lane.tasks[0])
+                self._holding.release(lane.tasks[0])
                 outcomes = list(lane.hand_out())
                 if not lane.tasks:
                     self._lanes.remove(lane)
@@ -102,7 +102,7 @@ class Scheduler:
             self._lanes.remove(lane)
             for task in lane.tasks:
                 self._end(task, _DROPPED)
-                self._holding.hold(task)
+                self._holding.release(task)
 
     def poll(self, *, wait: bool = False) -> None:
         """Take in the answers that have come, and make the requests that may be made.
@@ -127,12 +127,12 @@ class Scheduler:
         now = self._workers.now()
         dispatcher = self._dispatcher
         dispatcher.wake = now + self._limits.tick
-        while self._is_awaited or self._holding.scope is Scope.ALL:
-            attempt = dispatcher.take(now, self._holding.scope)
+        while self._is_awaited or self._holding.read_ahead is ReadAhead.ALL:
+            attempt = dispatcher.take(now, self._holding.read_ahead)
             if attempt is not None:
                 self._send(attempt)
                 continue
-            task = dispatcher.to_begin(now, self._holding.scope)
+            task = dispatcher.to_begin(now, self._holding.read_ahead)
             if dispatcher.is_busy or task is None:
                 return
             self._begin(task, len(dispatcher.under_way))
@@ -237,7 +237,7 @@ class Scheduler:
 
     def _refuse(self, task: Task, error: BotError) -> None:
         """Tell a reading that one of the pages that it asked for can't be had."""
-        self._holding.hold(task)
+        self._holding.release(task)
         task.attempts.clear()
         task.batch += 1
         self._go_on(task, error)
@@ -260,13 +260,13 @@ class Scheduler:
     def _fail(self, task: Task, error: BotError) -> None:
         """End a lane with an error: what comes after the task is not read."""
         self._end(task, error)
-        self._holding.hold(task)
+        self._holding.release(task)
         self._drop_what_nobody_needs(task.lane)
 
     def _drop_what_nobody_needs(self, lane: Lane) -> None:
         for task in lane.cut_where_all_have_failed():
             self._end(task, _DROPPED)
-            self._holding.hold(task)
+            self._holding.release(task)
 
     def _end(self, task: Task, outcome: WindowResult | BotError) -> int:
         """End a task.

@@ -66,7 +66,7 @@ class Walk:
     @property
     def keys(self) -> list[frozenset[tuple[str, ...]]]:
         """The keys of each page's records, of pages that have any."""
-        return [keys for page in self.pages if (keys := page.distinct)]
+        return [keys for page in self.pages if (keys := page.key_set)]
 
     @property
     def repeated(self) -> int:
@@ -86,7 +86,7 @@ class Walk:
         by the number of records that came.
         """
         return any(
-            page.received < self.page_size and page.distinct & following.distinct
+            page.received < self.page_size and page.key_set & following.key_set
             for page, following in pairwise(self.pages)
         )
 

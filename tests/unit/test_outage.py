@@ -384,7 +384,7 @@ def test_windows_that_are_too_wide_are_narrowed_after_an_outage() -> None:
     world.read()
     assert not world.errors
     world.assert_whole()
-    assert world.seconds < 400
+    assert world.seconds < 500
 
 
 def test_an_outage_that_begins_after_a_wide_window_failed_is_waited_for() -> None:
