@@ -179,7 +179,8 @@ class SingerStream(Stream):
             self._mark_failed(self.name, unowned, [])
         vouched = self.source.clip_to_clock(result)
         self._note_gap(bot, result)
-        self._run.audit.record(self.name, bot, vouched, len(records))
+        audited = vouched if result.gap is None else result
+        self._run.audit.record(self.name, bot, audited, len(records))
         self._checkpoint(bot, vouched, len(records))
         self._log(bot, result, len(records))
 

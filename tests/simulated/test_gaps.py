@@ -102,6 +102,21 @@ def is_complete(synced: Synced, world: World, stream: str) -> None:
     assert not any(gaps(synced, stream))
 
 
+@each_list
+def test_a_gap_beyond_the_vendors_time_is_in_the_audit_trail(
+    simulator: Simulator, stream: str
+) -> None:
+    """Up to which the bookmark moves, and no further."""
+    simulator.options.date = "cached"
+    haunt(simulator.world, stream, -1)
+    synced = audited(simulator, None, [stream])
+    [found, _] = gaps(synced, stream)
+    bot, *_ = simulator.world.bots_of(stream)
+    named = [row for row in windows(synced)[stream, bot] if row["gap"]]
+    assert min(row["window_start"] for row in named) == found[0]["start"]
+    assert max(row["window_end"] for row in named) == found[-1]["end"]
+
+
 @pytest.mark.parametrize("ghosts", ["omitted", "missing"])
 @each_list
 def test_a_record_that_is_counted_and_not_served_is_a_gap_until_it_is(
