@@ -87,8 +87,7 @@ class Capacity:
     def end_trial(self, width: timedelta) -> None:
         """Note that a window that was to be so wide is over, whatever came of it."""
         if self._is_trying and self.max_width is not None and width > self.max_width:
-            self._is_trying = False
-            self._windows_left = self._patience
+            self._learn(self.max_width)
 
     def note_whole(
         self, width: timedelta, rows: int, refused: timedelta | None

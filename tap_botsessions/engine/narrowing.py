@@ -124,7 +124,7 @@ def check_repeats(walk: Walk, capacity: Capacity) -> None:
         RepeatsError: That is not known: where records of one time come in another order
             on each page, some come twice, and others never.
     """
-    if not (walk.flaw and walk.counts_repeats):
+    if not walk.counts_repeats:
         return
     if walk.is_of_one_page:
         capacity.counts_repeats = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class Walk:
         """What the vendor counted, from page to page."""
         return {page.total for page in self.pages}
 
-    @property
+    @cached_property
     def keys(self) -> list[frozenset[tuple[str, ...]]]:
         """The keys of each page's records, of pages that have any."""
         return [keys for page in self.pages if (keys := page.key_set)]
@@ -73,7 +74,7 @@ class Walk:
         """How many records came after another one of the same key."""
         return sum(len(page.all_keys) for page in self.pages) - self.distinct
 
-    @property
+    @cached_property
     def distinct(self) -> int:
         """How many records came, each counted once."""
         return len(frozenset().union(*self.keys))
@@ -90,7 +91,7 @@ class Walk:
             for page, following in pairwise(self.pages)
         )
 
-    @property
+    @cached_property
     def flaw(self) -> str:
         """Why it can't be trusted, in words; nothing if it can."""
         totals = sorted(self.totals)
@@ -117,7 +118,7 @@ class Walk:
     @property
     def counts_repeats(self) -> bool:
         """Whether it adds up only if what came twice is counted twice."""
-        return self.totals != {self.distinct}
+        return self.repeated > 0 and self.totals != {self.distinct}
 
     @property
     def adds_up(self) -> bool:
