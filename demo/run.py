@@ -59,7 +59,8 @@ def demonstrate() -> bool:
             server = blocks.enter_context(run_postgres(TIMEZONE))
         with report.step(f"First sync, of all up to {report.moment(FIRST_SYNC)}"):
             first = sync_at(FIRST_SYNC, simulator, server)
-        with report.step(f"Second sync, of news up to {report.moment(SECOND_SYNC)}"):
+        then = report.moment(SECOND_SYNC)
+        with report.step(f"Second sync, of what is new up to {then}"):
             second = sync_at(SECOND_SYNC, simulator, server)
         with connect(server) as connection:
             lines = differences(connection, simulator.world)

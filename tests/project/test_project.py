@@ -66,6 +66,15 @@ def test_pictures_are_whole_and_load_nothing(name: str) -> None:
     assert f"](docs/pictures/{name}.svg)" in (docs.ROOT / "README.md").read_text()
 
 
+def test_the_readme_quotes_the_demo() -> None:
+    printed = (docs.ROOT / "docs" / "demo.txt").read_text().splitlines()
+    readme = (docs.ROOT / "README.md").read_text()
+    [quoted] = re.findall(
+        r"\(docs/demo\.txt\):\n\n```text\n(.*?)\n```", readme, re.DOTALL
+    )
+    assert set(quoted.splitlines()) <= set(printed)
+
+
 def test_messages_that_are_explained_are_those_of_the_code() -> None:
     """Of each message in the section What the log says, what is not a figure."""
     text = (docs.ROOT / "docs" / "troubleshooting.md").read_text()
