@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.masking import Mask
 from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.reader import _WindowReader
 from tap_botsessions.engine.transport import Transport
@@ -87,7 +88,7 @@ def a_page_skipped(patch: Patch) -> None:
     patch.setattr(_WindowReader, "_walk", hasty)
 
 
-@found_by("was served and left its list, and has not come")
+@found_by("was served and left its list, and has not come", first=74)
 def a_union_not_kept(patch: Patch) -> None:
     """Of a list that is read again, only what the last attempt saw is kept."""
     whole = getattr_static(_WindowReader, "_walk")
@@ -125,7 +126,7 @@ def open_sessions_forgotten(patch: Patch) -> None:
     patch.setattr(OpenSessions, "starts", lambda *_, **__: {})
 
 
-@found_by("records have not come|is missing", first=72)
+@found_by("records have not come|is missing", first=78)
 def the_lookback_forgotten(patch: Patch) -> None:
     patch.setattr(
         "tap_botsessions.engine.stream.starting_point",
@@ -184,7 +185,9 @@ def a_line_cut(patch: Patch) -> None:
 
 @found_by("it shows the secret")
 def a_secret_told(patch: Patch) -> None:
+    """Neither where it is quoted nor where the log is written is it masked."""
     patch.setattr(Words, "redacted", lambda _, text: text)
+    patch.setattr(Mask, "__call__", lambda _, text: text)
 
 
 @found_by("it shows the message", first=15)
