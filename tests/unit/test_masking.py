@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -79,6 +80,22 @@ def test_a_secret_is_masked_however_it_is_written(secret: str, way: str) -> None
     left = masked.removeprefix("token=").removesuffix("&x").replace("[secret]", "")
     # At the ends of base64 are characters that hold a part of what is beside, too.
     assert len(left) <= (10 if "base64" in way else 0)
+
+
+def test_the_beginning_of_a_long_secret_is_looked_at_once() -> None:
+    """An error may quote it cut short; no character must double the time."""
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            (
+                "from tap_botsessions.engine.masking import Mask;"
+                "Mask(['0Az- ' * 20])('0Az- ' * 19)"
+            ),
+        ],
+        check=True,
+        timeout=60,
+    )
 
 
 def test_what_is_no_secret_stays() -> None:
