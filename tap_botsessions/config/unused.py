@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tap_botsessions.config.inputs import one_line
 from tap_botsessions.config.schema_errors import did_you_mean
+from tap_botsessions.engine.listing import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-_MAX_LISTED = 3
-"""So many bots are listed in a line."""
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -92,20 +90,14 @@ def _unused_bookmarks(found: Mapping[str, Any], known: Partitions) -> Iterator[s
             others.append(bot)
     if strangers:
         yield (
-            f"the bookmarks of {_listed(strangers)} are kept and not used, as none of "
+            f"the bookmarks of {listed(strangers)} are kept and not used, as none of "
             f"these bots is in the settings"
         )
     if others:
         yield (
-            f"the bookmarks of {_listed(others)} are of something else than "
+            f"the bookmarks of {listed(others)} are of something else than "
             f"{known.replication_key}; reading begins at start_date"
         )
-
-
-def _listed(bots: Sequence[str]) -> str:
-    more = len(bots) - _MAX_LISTED
-    names = ", ".join(bots[:_MAX_LISTED])
-    return f"{names} and {more} more" if more > 0 else names
 
 
 def _is_selected(entry: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import BookmarkError, IncompleteError
+from tap_botsessions.engine.listing import listed
 from tap_botsessions.engine.windows import Window, parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class GapError(IncompleteError):
     def __init__(self, gaps: Sequence[Gap]) -> None:
         """Name the first of them."""
         words = "a gap" if len(gaps) == 1 else f"{len(gaps)} gaps"
-        listed = "; ".join(map(str, gaps[:_MAX_LISTED]))
+        which = listed(gaps, _MAX_LISTED, "; ")
         super().__init__(
-            f"{words}, {listed}; what came of it was emitted, and each run reads it "
+            f"{words}, {which}; what came of it was emitted, and each run reads it "
             f"again until it adds up"
         )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from typing_extensions import override
 
 from tap_botsessions.engine.capacity import Capacity
+from tap_botsessions.engine.listing import MAX_LISTED
 from tap_botsessions.engine.personal import Personal
 from tap_botsessions.engine.probes import count_records, read_first_page
 from tap_botsessions.engine.reader import read_window
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 Ids = Mapping[str, datetime | None]
 """Ids of records, each with the time of the record where that is known."""
-
-MAX_BOTS_LISTED = 10
-"""So many bots are listed in a line of the log, or by a line each."""
 
 
 class Revisits(Protocol):
@@ -154,7 +152,7 @@ class VendorStream(ABC):
 
     def label(self, *bots: str) -> str:
         """The stream and the bots, or how many they are, for messages."""
-        if len(bots) > MAX_BOTS_LISTED:
+        if len(bots) > MAX_LISTED:
             return f"{self.name}, {len(bots)} {self.bot_noun}s"
         noun = self.bot_noun if len(bots) == 1 else f"{self.bot_noun}s"
         return f"{self.name}, {noun} {', '.join(bots)}"

@@ -11,7 +11,9 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from tap_botsessions.engine.listing import listed
 from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.reports.alike import grouped, in_lines
 from tap_botsessions.reports.failures import longest
 
 if TYPE_CHECKING:
@@ -109,9 +111,9 @@ def _known(vendor: VendorCheck) -> Iterator[str]:
         yield "; ".join(known)
 
 
-def _table(vendor: VendorCheck, bots: Iterable[BotCheck]) -> Table:
+def _table(vendor: VendorCheck, bots: Sequence[BotCheck]) -> Table:
     """The bots that can be read, and what they have."""
-    rows = vendor.stream.name.partition("_")[2]
+    rows, noun = vendor.stream.name.partition("_")[2], vendor.stream.bot_noun
     table = Table.grid(
         Column(no_wrap=True),
         Column(overflow="fold"),
@@ -121,14 +123,19 @@ def _table(vendor: VendorCheck, bots: Iterable[BotCheck]) -> Table:
     )
     table.add_row(
         "",
-        Text(vendor.stream.bot_noun, "dim"),
+        Text(noun, "dim"),
         Text(f"{rows} in {_duration(vendor.window.width)}", "dim"),
         Text("newest, UTC", "dim"),
     )
-    for bot in bots:
-        newest = f"{bot.newest:%b %d %H:%M}" if bot.newest else ""
-        table.add_row(Text("✓", "green"), bot.bot, f"{bot.records:,}", newest)
+    for line in in_lines(bots, _cells):
+        name = f"{len(line)} {noun}s, each" if len(line) > 1 else line[0].bot
+        table.add_row(Text("✓", "green"), name, *_cells(line[0]))
     return table
+
+
+def _cells(bot: BotCheck) -> tuple[str, str]:
+    newest = f"{bot.newest:%b %d %H:%M}" if bot.newest else ""
+    return f"{bot.records:,}", newest
 
 
 def _duration(width: timedelta) -> str:
@@ -139,15 +146,12 @@ def _duration(width: timedelta) -> str:
 
 def _by_cause(bots: Iterable[BotCheck]) -> Iterable[list[BotCheck]]:
     """The bots that can't be read, those with the same cause together."""
-    alike: dict[str, list[BotCheck]] = {}
-    for bot in bots:
-        if bot.error:
-            alike.setdefault(bot.error.cause, []).append(bot)
-    return alike.values()
+    failed = [bot for bot in bots if bot.error]
+    return grouped(failed, lambda bot: bot.error and bot.error.cause).values()
 
 
 def _failed_lines(alike: Sequence[BotCheck]) -> Iterator[RenderableType]:
-    yield _noted("✗", ", ".join(bot.bot for bot in alike), "red")
+    yield _noted("✗", listed(bot.bot for bot in alike), "red")
     error = longest(bot.error for bot in alike if bot.error)
     yield Padding(Text(str(error)), (0, 0, 0, 4), expand=False)
 

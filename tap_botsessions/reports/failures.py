@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tap_botsessions.engine.errors import UnavailableError
+from tap_botsessions.engine.listing import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ def summarize(
         if 1 < bots[vendor] == len(labels):
             yield f"{vendor}, all of it: {error}"
             continue
-        yield f"{'; '.join(labels)}: {error}"
+        yield f"{listed(labels, separator='; ')}: {error}"
 
 
 def longest(errors: Iterable[BotError]) -> BotError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.reports.alike import grouped, in_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
@@ -102,19 +102,13 @@ def _bot_data(plan: Plan, bot: BotPlan) -> dict[str, Any]:
 def _table(plan: Plan) -> Table:
     numbers = [Column(justify="right", no_wrap=True) for _ in _HEAD]
     table = Table.grid(Column(overflow="fold"), *numbers, padding=(0, 1))
-    streams = _grouped(plan.bots, lambda bot: bot.stream.name)
+    streams = grouped(plan.bots, lambda bot: bot.stream.name)
     for name, bots in streams.items():
         _add_head(table, name)
-        for start, those in _grouped(bots, _start).items():
+        for start, those in grouped(bots, _start).items():
             table.add_row(Text(start, "dim"))
-            for bot in those:
-                table.add_row(Text(f"  {bot.bot}"), *_cells(plan, [bot]))
-                if bot.ids:
-                    by_id = f"    and {_many(bot.ids, 'session')} by id"
-                    table.add_row(Text(by_id, "dim"))
-                if bot.gaps:
-                    again = f"    and {_many(len(bot.gaps), 'gap')} again"
-                    table.add_row(Text(again, "dim"))
+            for line in in_lines(those, lambda bot: _figures(plan, bot)):
+                _add_line(table, line, *_figures(plan, line[0]))
     _add_head(table, "in all")
     for name, bots in streams.items():
         noun = bots[0].stream.bot_noun
@@ -123,19 +117,29 @@ def _table(plan: Plan) -> Table:
     return table
 
 
+def _figures(plan: Plan, bot: BotPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The figures of a bot, and what else there is to say of it."""
+    notes = []
+    if bot.ids:
+        notes.append(f"    and {_many(bot.ids, 'session')} by id")
+    if bot.gaps:
+        notes.append(f"    and {_many(len(bot.gaps), 'gap')} again")
+    return tuple(_cells(plan, [bot])), tuple(notes)
+
+
+def _add_line(
+    table: Table, bots: Sequence[BotPlan], cells: Iterable[str], notes: Iterable[str]
+) -> None:
+    first, noun = bots[0].bot, bots[0].stream.bot_noun
+    name = first if len(bots) == 1 else f"{_many(len(bots), noun)}, each"
+    table.add_row(Text(f"  {name}"), *cells)
+    for note in notes:
+        table.add_row(Text(note, "dim"))
+
+
 def _add_head(table: Table, name: str) -> None:
     table.add_row()
     table.add_row(Text(name, "bold"), *(Text(head, "dim") for head in _HEAD))
-
-
-def _grouped(
-    bots: Sequence[BotPlan], key: Callable[[BotPlan], str]
-) -> Mapping[str, list[BotPlan]]:
-    """Bots that have something in common, in the order of the first of them."""
-    groups = defaultdict(list)
-    for bot in bots:
-        groups[key(bot)].append(bot)
-    return groups
 
 
 def _start(bot: BotPlan) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.stream import MAX_BOTS_LISTED
+from tap_botsessions.engine.listing import MAX_LISTED
 from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.reports.alike import in_lines
 from tap_botsessions.reports.progress import duration, percent
 
 if TYPE_CHECKING:
@@ -68,13 +69,20 @@ def _summary(progress: StreamProgress, bots: Iterable[BotProgress]) -> Iterator[
     ordered = sorted(
         bots, key=lambda bot: (not bot.has_failed, bot.share, -bot.requests)
     )
-    for bot in ordered[:MAX_BOTS_LISTED]:
-        read = f"{percent(bot.share)} read, {_costs([bot])}"
-        failed = "failed, " if bot.has_failed else ""
-        until = f", up to {to_rfc3339(bot.until)}" if bot.until else ""
-        yield f"{name}, {noun} {bot.bot}: {failed}{read}{until}"
-    if others := ordered[MAX_BOTS_LISTED:]:
-        yield f"{name}, {len(others)} other {noun}s: {_costs(others)}"
+    lines = list(in_lines(ordered, _words))
+    for line in lines[:MAX_LISTED]:
+        count, bot = len(line), line[0]
+        whose = f"{count} {noun}s, each" if count > 1 else f"{noun} {bot.bot}"
+        yield f"{name}, {whose}: {_words(bot)}"
+    if others := [bot for line in lines[MAX_LISTED:] for bot in line]:
+        yield f"{name}, {_count(len(others), f'other {noun}')}: {_costs(others)}"
+
+
+def _words(bot: BotProgress) -> str:
+    read = f"{percent(bot.share)} read, {_costs([bot])}"
+    failed = "failed, " if bot.has_failed else ""
+    until = f", up to {to_rfc3339(bot.until)}" if bot.until else ""
+    return f"{failed}{read}{until}"
 
 
 def _costs(bots: Iterable[BotProgress]) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tap_botsessions.reports.check import VendorCheck
 
 
+MANY = tuple(str(number) for number in range(200, 230))
+
+
 def checked(simulator: Simulator, **settings: Any) -> dict[str, VendorCheck]:
     """The findings of a check, by stream."""
     tap = Tap(config=config_for(simulator, **settings))
@@ -113,6 +116,19 @@ def test_a_bot_without_records_is_well(simulator: Simulator) -> None:
     for vendor in checked(simulator).values():
         for bot in vendor.bots:
             assert (bot.error, bot.records, bot.newest) == (None, 0, None)
+
+
+def test_many_bots_alike_share_a_line(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of those that can't be read the first are named."""
+    world = simulator.world = World(sessions_per_day=0, agents=MANY)
+    world.forbidden_agents = {*MANY[:12]}
+    with pytest.raises(SystemExit):
+        Tap(config=config_for(simulator)).print_check(None)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert "✓ 18 agents, each                  0" in lines
+    assert "✗ 200, 201, 202, 203, 204, 205, 206, 207, 208, 209 and 2 more" in lines
 
 
 def test_bots_that_are_to_wait_are_told_together(

@@ -406,6 +406,19 @@ def test_bots_that_are_refused_among_others_are_reported_together(
     ) in " ".join(out.split())
 
 
+def test_many_bots_alike_share_a_line(
+    simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agents = tuple(str(number) for number in range(200, 230))
+    simulator.world = World(sessions_per_day=0, agents=agents)
+    with pytest.raises(SystemExit) as ended:
+        Tap(config=config_for(simulator)).print_plan(None)
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert out.count("30 agents, each") == 3
+    assert out.count(BOT) == out.count(OTHER) == 1
+
+
 def test_a_count_that_cannot_be_true_fails_the_bot(simulator: Simulator) -> None:
     simulator.faults.rules = [Rule(wrong_total(10**12), vendor="kore", bot=BOT)]
     found = planned(simulator)

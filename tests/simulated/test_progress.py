@@ -12,7 +12,7 @@ import pytest
 
 from simulator import Rule, Simulator
 from simulator.faults import status
-from tap_botsessions.engine.stream import MAX_BOTS_LISTED
+from tap_botsessions.engine.listing import MAX_LISTED
 from tap_botsessions.singer.stream import SingerStream
 from tests.conftest import Synced, Tap, config_for, end_of, sync
 from tests.truth import STREAMS, expected
@@ -207,7 +207,7 @@ def test_many_bots_are_announced_by_their_number(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    many = [str(number) for number in range(MAX_BOTS_LISTED + 1)]
+    many = [str(number) for number in range(MAX_LISTED + 1)]
     run(simulator, avaamo_agent_ids=many, end_date="2026-03-02T00:00:00Z")
     assert announced(caplog, "avaamo_usage") == [
         "avaamo_usage, 11 agents: reading 2026-03-01T00:00:00Z to 2026-03-02T00:00:00Z"

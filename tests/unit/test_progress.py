@@ -12,9 +12,9 @@ import pytest
 from typing_extensions import override
 
 from tap_botsessions.engine.jobs import Job, TimeRanges
+from tap_botsessions.engine.listing import MAX_LISTED
 from tap_botsessions.engine.pacing import Budget
 from tap_botsessions.engine.pages import WindowResult
-from tap_botsessions.engine.stream import MAX_BOTS_LISTED
 from tap_botsessions.engine.windows import Window
 from tap_botsessions.reports.progress import StreamProgress
 from tap_botsessions.reports.summaries import Summaries
@@ -191,13 +191,35 @@ def test_many_bots_do_not_flood_the_log(clock: Clock) -> None:
     log = Log(clock)
     with progress.reading():
         for place, bot in enumerate(MANY):
-            progress.expect(bot, job(bot, 10), Budget(bot, 60, clock=clock))
-            read(progress, bot, 1 + place % 9)
+            progress.expect(bot, job(bot, 200), Budget(bot, 60, clock=clock))
+            read(progress, bot, 1 + place)
         progress.fail([MANY[70]])
         with Summaries(progress, log.logger).logging():
             pass
     first, worst, *_, others = [line for _, line in log.lines]
-    assert len(log.lines) == 1 + MAX_BOTS_LISTED + 1
-    assert first.startswith("kore_sessions: 49% read, 0 of 100 bots, 1 failed, ")
-    assert worst.startswith(f"kore_sessions, bot {MANY[70]}: failed, 80% read, ")
+    assert len(log.lines) == 1 + MAX_LISTED + 1
+    assert first.startswith("kore_sessions: 25% read, 0 of 100 bots, 1 failed, ")
+    assert worst.startswith(f"kore_sessions, bot {MANY[70]}: failed, 35% read, ")
     assert others == "kore_sessions, 90 other bots: 900 rows, 90 requests"
+
+
+def test_many_bots_alike_share_a_line_of_the_log(clock: Clock) -> None:
+    progress = StreamProgress("kore_sessions", "bot", MANY, clock)
+    log = Log(clock)
+    with progress.reading():
+        for bot in MANY:
+            progress.expect(bot, job(bot, 10), Budget(bot, 60, clock=clock))
+            read(progress, bot, 10)
+        read(progress, MANY[3], 10)
+        with Summaries(progress, log.logger).logging():
+            pass
+    assert [line for _, line in log.lines][1:] == [
+        (
+            f"kore_sessions, bot {MANY[3]}: 100% read, 20 rows, 2 requests, up to "
+            f"2026-03-11T00:00:00Z"
+        ),
+        (
+            "kore_sessions, 99 bots, each: 100% read, 10 rows, 1 request, up to "
+            "2026-03-11T00:00:00Z"
+        ),
+    ]

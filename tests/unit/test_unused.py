@@ -93,10 +93,11 @@ def test_what_a_catalog_selects_in_vain_is_named(
         ),
         (
             "kore_sessions",
-            {"partitions": [partition(f"st-{n}") for n in range(3, 8)]},
+            {"partitions": [partition(f"st-{n}") for n in range(10, 22)]},
             (
-                "state: kore_sessions: the bookmarks of st-3, st-4, st-5 and 2 more "
-                "are kept and not used, as none of these bots is in the settings"
+                "state: kore_sessions: the bookmarks of st-10, st-11, st-12, st-13, "
+                "st-14, st-15, st-16, st-17, st-18, st-19 and 2 more are kept and not "
+                "used, as none of these bots is in the settings"
             ),
         ),
         (

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tap_botsessions.engine.listing import listed
 from tap_botsessions.engine.pages import Page, WindowResult
 from tap_botsessions.engine.records import elements, text
 from tap_botsessions.vendors.kore import filters
@@ -38,9 +39,6 @@ _MAX_IDS = 50
 
 _WIDEST = timedelta(days=6)
 """So wide a range is asked for; from seven days on it is refused."""
-
-_MAX_IDS_LISTED = 10
-"""So many ids are listed in a line of the log."""
 
 
 class SessionRevisits:
@@ -224,7 +222,4 @@ class SessionRevisits:
         )
 
     def _warn(self, bots: Sequence[str], words: str, names: Collection[str]) -> None:
-        listed = ", ".join([*names][:_MAX_IDS_LISTED])
-        more = len(names) - _MAX_IDS_LISTED
-        listed += f" and {more} more" if more > 0 else ""
-        logger.warning("%s: %s: %s", self._stream.label(*bots), words, listed)
+        logger.warning("%s: %s: %s", self._stream.label(*bots), words, listed(names))
