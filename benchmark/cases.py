@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -169,6 +170,29 @@ class Case:
             rows,
         )
 
+    def j(self) -> Table:
+        """What a quiet hour of many agents takes: a window and a message of each."""
+        rows = []
+        for agents in (1, 300, 1_000):
+            hour = END - timedelta(hours=1)
+            served = Served(self.root, DAYS * 24, agents, latency=20, start=hour)
+            note(f"(j) {agents} quiet agents")
+            served.answered()
+            costs = [self.runner.cost(TAP, served, WORKERS) for _ in range(self.runs)]
+            made = sum(served.answered().values()) // self.runs
+            figures = (
+                f"{made:,}",
+                f"{made * served.latency / 1000 / WORKERS:.2f} s",
+                f"{median(cost.wall for cost in costs):.2f} s",
+                f"{median(cost.cpu for cost in costs):.2f} s",
+            )
+            rows.append((f"{agents:,}", *figures))
+        return Table(
+            "(j) An hour with a message of each agent, 20 ms a request, start included",
+            ("agents", "requests", "floor", "wall", "CPU"),
+            rows,
+        )
+
     def _beside(self, name: str, served: Served, programs: Sequence[str]) -> Table:
         """Programs side by side, the first of them the one to compare with."""
         each = [
@@ -248,6 +272,7 @@ CASES = {
     "g": Case.g,
     "h": Case.h,
     "i": loading,
+    "j": Case.j,
 }
 """The cases by their names."""
 

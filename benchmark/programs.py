@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.measure import ProgramError, run
-from benchmark.pages import END, START
+from benchmark.pages import END
 from benchmark.report import note
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Runner:
             "avaamo_access_token": "simulated-access-token",
             "avaamo_agent_ids": served.ids,
             "avaamo_requests_per_minute": served.limit - 1 if served.limit else 10**6,
-            "start_date": START.isoformat(),
+            "start_date": served.start.isoformat(),
             "end_date": END.isoformat(),
             "max_concurrent_requests": workers,
             "window_days": served.window_days,

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from benchmark.measure import SERVER, ProgramError, pinned
+from benchmark.pages import START
 from demo.stopping import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Served:
         limit: Requests that are answered in any minute; 0 for no limit.
         window_days: How wide the tap's windows are.
         text: Characters of each message's text; 0 for the simulator's own texts.
+        start: Where the tap begins to read.
     """
 
     root: str
@@ -38,6 +41,7 @@ class Served:
     limit: int = 0
     window_days: int = 6
     text: int = 0
+    start: datetime = START
 
     @property
     def url(self) -> str:
