@@ -134,9 +134,10 @@ class TapBotsessions(StrictTap):
             raise click.UsageError(msg)
         cls.print_version(print_fn=cls.logger.info)
         try:
+            state_file, given = read_state(state)
             tap = cls(
                 config=config.config,
-                state=read_state(state),
+                state=given,
                 catalog=read_catalog(catalog),
                 parse_env_config=config.parse_env,
             )
@@ -151,6 +152,8 @@ class TapBotsessions(StrictTap):
             tap.sync()
         except OutputError as error:
             exit_broken_output(error)
+        if state_file and (line := state_file.warning(tap.run.has_written)):
+            cls.logger.warning("%s", line)
         for line in tap.summary():
             cls.logger.error("incomplete: %s", line)
         sys.exit(1 if tap.run.failures else 0)

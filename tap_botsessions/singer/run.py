@@ -85,6 +85,11 @@ class Run:
         else:
             self._tap.state_writer.write_state(self._tap.state)
 
+    def has_written(self, state: object) -> bool:
+        """Whether a state is one that this run has written."""
+        writer = self._tap.message_writer
+        return isinstance(writer, PieceWriter) and writer.has_written(state)
+
     def flush(self) -> None:
         """Have what was written leave this process."""
         if isinstance(self._tap.message_writer, PieceWriter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,8 +17,10 @@ from tap_botsessions.config import documents as files
 from tap_botsessions.config import inputs, validation
 from tap_botsessions.config.schema_errors import without_bare_nulls
 from tap_botsessions.singer.maps import make_mapper
+from tap_botsessions.singer.state_file import StateFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
 
@@ -121,23 +124,31 @@ class StrictTap(Tap):
         return given
 
 
-def read_state(file: IO[str] | None) -> dict[str, Any] | None:
-    """The state in a file, if there is one; it is checked when it is loaded."""
-    return None if file is None else _read(file, "state")
+def read_state(
+    file: IO[str] | None,
+) -> tuple[StateFile, dict[str, Any]] | tuple[None, None]:
+    """A file with a state, and the state, which is checked when it is loaded."""
+    if file is None:
+        return None, None
+    with _refusing(file, "state"):
+        state_file = StateFile(file)
+        return state_file, inputs.load_object(state_file.text)
 
 
 def read_catalog(file: IO[str] | None) -> dict[str, Any] | None:
     """The catalog in a file, if there is one."""
     if file is None:
         return None
-    catalog = _read(file, "catalog")
+    with _refusing(file, "catalog"):
+        catalog = inputs.load_object(file.read())
     _refuse_files_for(files.check_catalog(catalog))
     return catalog
 
 
-def _read(file: IO[str], what: str) -> dict[str, Any]:
+@contextmanager
+def _refusing(file: IO[str], what: str) -> Iterator[None]:
     try:
-        return inputs.load_object(file.read())
+        yield
     except ValueError as error:
         problem = f"{what}: {file.name} can't be read ({error})"
         raise FileRefusedError(problem, errors=[inputs.one_line(problem)]) from error

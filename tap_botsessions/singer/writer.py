@@ -9,6 +9,7 @@ import signal
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -44,6 +45,7 @@ class PieceWriter(MsgSpecWriter):
         self._file = file
         self._pending = bytearray()
         self._last_state = b""
+        self._states: set[bytes] = set()
 
     @override
     def write_message(self, message: Message) -> None:
@@ -56,11 +58,16 @@ class PieceWriter(MsgSpecWriter):
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write a STATE message, unless it is the same as the last one."""
-        line = _encoder.encode({"type": "STATE", "value": state}) + b"\n"
+        line = _state_line(state)
         if line != self._last_state:
             self._last_state = line
+            self._states.add(_digest(line))
             self._pending += line
         self.flush()
+
+    def has_written(self, state: object) -> bool:
+        """Whether a STATE message of it was among those that were written."""
+        return _digest(_state_line(state)) in self._states
 
     def write_records(self, stream: str, records: Sequence[Record]) -> None:
         """Write RECORD messages of a stream, encoded all at once."""
@@ -96,6 +103,14 @@ class PieceWriter(MsgSpecWriter):
             file.flush()
         except OSError as error:
             raise OutputError(error) from error
+
+
+def _state_line(state: object) -> bytes:
+    return _encoder.encode({"type": "STATE", "value": state}) + b"\n"
+
+
+def _digest(line: bytes) -> bytes:
+    return blake2b(line, digest_size=16).digest()
 
 
 def _standard_output() -> IO[bytes]:
