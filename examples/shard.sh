@@ -5,7 +5,7 @@
 #
 # Its state and its log are in a folder of its own, backfill/CONFIG/START--END. However
 # it ended, run again it goes on from what the target has confirmed; once it is
-# complete, it does nothing.
+# complete, it does nothing. No second run of a shard begins while one goes on.
 set -euo pipefail
 
 config=$1 start=$2 end=$3
@@ -16,6 +16,12 @@ if [[ ! $end < $(date -u +%F) ]]; then
   exit 1
 fi
 mkdir -p "$folder"
+if command -v flock > /dev/null; then
+  exec 9> "$folder/lock"
+  flock --timeout 3 9 || { echo "$folder: another run goes on" >&2; exit 1; }
+else
+  echo "$folder: no flock here; see that no second run of it begins meanwhile" >&2
+fi
 
 # The target's last state counts, unless a kill has cut it short: the newlines tell.
 touch "$folder/states"

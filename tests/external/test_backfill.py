@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -237,6 +238,19 @@ def test_a_shard_goes_on_from_the_last_state_that_is_whole(
     done = run_shard(tmp_path, until)
     assert (done.returncode, done.stderr) == (0, "")
     assert (shard / "states").read_text().strip() == taken
+
+
+def test_a_shard_is_not_run_twice_at_once(tmp_path: Path) -> None:
+    until = "2025-02-01T00:00:00Z"
+    shard = tmp_path / "backfill" / "kore" / f"2025-01-01T00:00:00Z--{until}"
+    shard.mkdir(parents=True)
+    with (shard / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = run_shard(tmp_path, until)
+    folder = shard.relative_to(tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{folder}: another run goes on\n"
+    assert not (shard / "states").exists()
 
 
 def test_a_shard_that_is_not_past_is_refused(tmp_path: Path) -> None:

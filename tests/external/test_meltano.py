@@ -247,11 +247,15 @@ def assert_columns(project: Project, stream: str, columns: set[str]) -> None:
 
 
 def test_goes_on_where_a_killed_tap_had_come_to(project: Project) -> None:
-    """Meltano keeps the state of what the target had stored."""
+    """Meltano keeps the state that the target has stored, and refuses a second run."""
     rule = Rule(hang(), endpoint="getSessions")
     project.simulator.faults.rules.append(rule)
     with project.start("run", *PIPELINE) as running:
         wait_until(lambda: rule.fired > 0)
+        with project.start("run", *PIPELINE) as second:
+            _, refusal = second.communicate(timeout=PATIENCE)
+        assert second.returncode == 1
+        assert "is already running" in refusal
         os.kill(child(running, "tap-botsessions"), signal.SIGKILL)
         running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
