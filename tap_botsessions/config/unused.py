@@ -49,7 +49,9 @@ def unused_in_catalog(
             yield from _unknown_fields(entry, schemas[name])
         elif name not in unconfigured:
             hint = did_you_mean(name, [*schemas, *unconfigured])
-            yield one_line(f"catalog: there is no stream {name}{hint}")
+            yield one_line(
+                f"catalog: there is no stream {name}, so nothing is read of it{hint}"
+            )
         elif _is_selected(entry):
             yield f"catalog: {name} is not read, as its vendor is not configured"
 

@@ -56,18 +56,21 @@ class Health:
     It is used by one thread. All times are in seconds, of one monotonic clock.
 
     Attributes:
+        setting: The setting that says where it is, for messages.
         error: Why no request is to be made any more, once the host has been given up.
         probe: The request in flight that shows whether the host is back.
         known_good: The last request that was answered.
     """
 
-    def __init__(self, url: str, max_outage: float) -> None:
+    def __init__(self, url: str, max_outage: float, setting: str) -> None:
         """Take a host for well.
 
         Args:
             url: Its base URL, for messages.
             max_outage: Seconds for which it is waited for if it is down; 0: not at all.
+            setting: The setting that says where it is.
         """
+        self.setting = setting
         self.error: HostError | None = None
         self.probe: Call | None = None
         self.known_good: Fetch | None = None
@@ -235,7 +238,7 @@ class Health:
             )
         return HostError(
             f"{self._url} could not be reached at all, in {waited} ({error}); check "
-            f"the base URL, and the network and proxy that lead there"
+            f"{self.setting}, and the network and proxy that lead there"
         )
 
     def _recover(self, now: float) -> None:

@@ -57,7 +57,7 @@ class Job:
     first: Reading | None = None
     settles_first: bool = False
     on_request: Callable[[int], None] = lambda _attempts: None
-    host: Health = field(default_factory=lambda: Health("the host", 0))
+    host: Health = field(default_factory=lambda: Health("the host", 0, "its setting"))
 
     @property
     def sync_range(self) -> Window | None:

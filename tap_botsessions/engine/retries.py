@@ -83,19 +83,20 @@ class Retries:
     def exhausted(self, attempt: Attempt) -> UnavailableError:
         """The error of such a request."""
         error = attempt.error
-        msg = f"{error}, in {attempt.failed} attempts; {self._advice(error)}"
+        msg = f"{error}, in {attempt.failed} attempts; {self._advice(attempt)}"
         if error is None:
             return UnavailableError(msg)
         return UnavailableError(
             msg, error.status, is_slow=error.is_slow, cause=str(error)
         )
 
-    def _advice(self, error: TransientError | None) -> str:
+    def _advice(self, attempt: Attempt) -> str:
         """What to do about it; settings are of no use where somebody waits."""
+        error, setting = attempt.error, attempt.task.lane.job.host.setting
         if error is not None and error.trouble == "unreached":
-            return "check the base URL, and the network and proxy that lead there"
+            return f"check {setting}, and the network and proxy that lead there"
         if error is not None and error.status in _NOT_PROVIDED:
-            return "check the base URL; the server does not provide this"
+            return f"check {setting}; the server does not provide this"
         if self.limits.is_interactive:
             return "try again later"
         if error is not None and error.is_slow:

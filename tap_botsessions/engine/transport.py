@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 _RATE_LIMITED = re.compile(r"rate.?limit|too many requests|\b429\b", re.IGNORECASE)
 
+_CONNECTION = re.compile(r"^<?[\w.]*Connection\b[^:]*: ")
+"""What urllib3 says of a connection that failed, before it says why."""
+
 _CONNECT_TIMEOUT = 10.0
 """Seconds for a connection to be made; an answer may take longer."""
 
@@ -107,16 +110,19 @@ class Transport:
         clock: What the answers show of the vendor's clock.
     """
 
-    def __init__(self, url: str, options: Options, errors: ErrorFormat) -> None:
+    def __init__(self, setting: str, options: Options, errors: ErrorFormat) -> None:
         """Prepare to make requests.
 
         Args:
-            url: Where to; `https://` is added where no scheme is given.
+            setting: The setting that says where to, a URL; `https://` is added where
+                no scheme is given.
             options: Of the run: its time-outs, its certificates, its secrets.
             errors: How the vendor words its refusals.
         """
-        self.base_url = base_url(url)
-        self.health = Health(self.base_url, 60 * options.config["outage_minutes"])
+        self.base_url = base_url(options.config.get(setting) or "")
+        patience = 60 * options.config["outage_minutes"]
+        self.health = Health(self.base_url, patience, setting)
+        self._setting = setting
         self.listeners: list[Callable[[requests.Response], object]] = []
         self.clock = VendorClock(options.run_start)
         self._user_agent = user_agent(options.config)
@@ -189,7 +195,7 @@ class Transport:
         ) as error:
             message = self._connection_message(error)
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                message += "; check the base URL, and ca_bundle for a private CA"
+                message += f"; check {self._setting}, and ca_bundle for a private CA"
                 raise RequestError(message) from None
             raise TransientError(message, trouble=trouble_of(error)) from None
         except (OSError, ValueError) as error:  # of the settings' making, or the host's
@@ -283,7 +289,7 @@ class Transport:
             wait = retry_after(response)
             return TransientError(message, wait, status=status, trouble=trouble)
         if response.is_redirect:
-            message += ", a redirect, which is not followed; check the base URL"
+            message += f", a redirect, which is not followed; check {self._setting}"
         elif status in self._errors.advice:
             message += f"; {self._errors.advice[status]}"
         return RequestError(message, status)
@@ -309,7 +315,8 @@ class Transport:
     def _connection_message(self, error: Exception) -> str:
         cause: object = error.args[0] if error.args else error
         cause = getattr(cause, "reason", cause)
-        message = f"the connection failed ({self._words.redacted(str(cause))})"
+        words = _CONNECTION.sub("", self._words.redacted(str(cause)))
+        message = f"the connection failed ({words})"
         if isinstance(error, requests.exceptions.InvalidURL):  # not the base URL
             message += (
                 "; check the proxy in the environment, whose user and password must be "

@@ -280,11 +280,11 @@ class SingerStream(Stream):
             msg = f"{label}: {error}"
             raise BotError(msg) from error
         self.progress.fail(bots)
-        known = {str(failure.error) for failure in self._run.failures}
-        failure = Failure(self.source.vendor, self.name, label, error)
-        self._run.failures.append(failure)
-        if str(error) in known:
-            self.logger.info("%s failed for the same reason as one before", label)
+        failures, words = self._run.failures, str(error)
+        alike = next((each for each in failures if str(each.error) == words), None)
+        failures.append(Failure(self.source.vendor, self.name, label, error))
+        if alike:
+            self.logger.info("%s failed for the same reason as %s", label, alike.label)
             return
         others = "; the others go on" if self.progress.under_way else ""
         self.logger.warning("%s failed: %s%s", label, error, others)

@@ -171,11 +171,11 @@ class Shutdown:
 def exit_broken_output(error: OutputError) -> NoReturn:
     """End this process with 1, and wait for no request: nobody takes in what comes."""
     logging.shutdown()
-    reason = f"what was read can't be written ({error})"
+    reason = f"standard output can't be written ({error}); when it can"
     if isinstance(error.cause, BrokenPipeError):
-        reason = "standard output was closed (the target ended)"
+        reason = "standard output was closed (the target ended; its log may say why)"
     with suppress(OSError):  # standard error may be gone as well
-        sys.stderr.write(f"Error: {reason}; run again with the last state\n")
+        sys.stderr.write(f"Error: {reason}, run again with the last state\n")
         sys.stderr.flush()
     os._exit(1)
 

@@ -105,8 +105,8 @@ def test_one_that_is_full_is_told_without_a_traceback(line: Line) -> None:
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last == (
-        "Error: what was read can't be written ([Errno 28] No space left on device); "
-        "run again with the last state"
+        "Error: standard output can't be written ([Errno 28] No space left on device); "
+        "when it can, run again with the last state"
     )
     assert "unhandled" not in done.stderr
     assert "Traceback" not in done.stderr
@@ -139,8 +139,8 @@ def test_one_that_is_gone_ends_a_run_whose_requests_hang(
         assert process.wait(PATIENCE) == 1
     assert b"Traceback" not in told
     last = told.splitlines()[-1].decode()
-    reason = "standard output was closed (the target ended)"
-    assert last == f"Error: {reason}; run again with the last state"
+    reason = "standard output was closed (the target ended; its log may say why)"
+    assert last == f"Error: {reason}, run again with the last state"
     assert told.count(b"standard output") == 1
     assert b"unhandled" not in told
     assert b"ERROR" not in told

@@ -151,7 +151,7 @@ def test_an_authority_that_is_not_named_is_not_trusted(
     with serving(authority) as (url, tokens):
         done = run(tmp_path, url, environment)
     assert done.returncode == 1
-    assert "check the base URL, and ca_bundle for a private CA" in done.stderr
+    assert "check avaamo_base_url, and ca_bundle for a private CA" in done.stderr
     assert "Traceback" not in done.stderr
     assert TOKEN not in done.stderr
     assert tokens == []

@@ -665,9 +665,13 @@ def test_any_bytes_are_an_answer_or_a_failed_request(
 ) -> None:
     raw.answer = b"\r\n".join([start, *headers, b"", body])
     transport = Transport(
-        f"http://127.0.0.1:{raw.server_address[1]}",
+        "url",
         Options(
-            {"request_timeout_seconds": 5, "outage_minutes": 0},
+            {
+                "url": f"http://127.0.0.1:{raw.server_address[1]}",
+                "request_timeout_seconds": 5,
+                "outage_minutes": 0,
+            },
             START,
             (SECRET, TOKEN),
         ),

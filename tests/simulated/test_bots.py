@@ -76,7 +76,10 @@ def test_a_failure_is_reported_when_it_happens_and_once_for_each_reason(
         ),
         (
             "INFO",
-            "avaamo_sessions, agent 201 failed for the same reason as one before",
+            (
+                "avaamo_sessions, agent 201 failed for the same reason as "
+                "avaamo_messages, agent 201"
+            ),
         ),
     ]
 

@@ -32,7 +32,10 @@ def test_a_misspelt_stream_in_the_catalog_is_named(
     assert warnings_of(caplog, simulator, catalog={"streams": [wanted]}) == []
     misspelt = {**copy.deepcopy(wanted), "tap_stream_id": "kore_session"}
     assert warnings_of(caplog, simulator, catalog={"streams": [misspelt]}) == [
-        "catalog: there is no stream kore_session; did you mean kore_sessions?",
+        (
+            "catalog: there is no stream kore_session, so nothing is read of it; "
+            "did you mean kore_sessions?"
+        ),
         "no stream is selected, so nothing is read",
     ]
 

@@ -97,7 +97,9 @@ class World:
     answer: Callable[[float, str, Window], Fault | None] = lambda *_: None
     latency: float = 0.1
     clock: Clock = field(default_factory=Clock)
-    host: Health = field(default_factory=lambda: Health(URL, TEN_MINUTES))
+    host: Health = field(
+        default_factory=lambda: Health(URL, TEN_MINUTES, "kore_base_url")
+    )
     ends: dict[str, float] = field(default_factory=dict)
     found: dict[str, list[WindowResult | BotError]] = field(
         default_factory=lambda: defaultdict(list)
@@ -300,7 +302,7 @@ def test_a_host_that_was_never_reached_is_given_up_in_a_minute(
     [error] = set(world.errors.values())
     assert isinstance(error, HostError)
     assert str(error).startswith(f"{URL} could not be reached at all")
-    assert "check the base URL" in str(error)
+    assert "check kore_base_url" in str(error)
     assert "max_retries" not in str(error)
     [warning] = warnings(caplog)
     assert warning.startswith(f"{URL} can't be reached ({kind.error})")
@@ -420,7 +422,7 @@ def test_a_refusal_for_good_shows_that_a_host_is_up() -> None:
 
 
 def test_an_outage_is_not_waited_for_where_the_settings_say_so() -> None:
-    world = World(busy_vendor(3), host=Health(URL, 0))
+    world = World(busy_vendor(3), host=Health(URL, 0, "kore_base_url"))
     start = world.clock.now + 0.5
     world.answer = lambda now, *_: BUSY if now >= start else None
     world.read(retries=2)

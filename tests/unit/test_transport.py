@@ -31,9 +31,13 @@ ASK = Request("GET", "/x.json", AccessToken(TOKEN))
 
 
 def transport(errors: ErrorFormat = AVAAMO) -> Transport:
-    config = {"request_timeout_seconds": 60, "outage_minutes": 10}
+    config = {
+        "request_timeout_seconds": 60,
+        "outage_minutes": 10,
+        "url": "https://c0.example",
+    }
     options = Options(config, START, (TOKEN,))
-    return Transport("https://c0.example", options, errors)
+    return Transport("url", options, errors)
 
 
 def page_of(body: Any) -> Page:

@@ -47,9 +47,15 @@ def partition(bot: str, key: str | None = "start_time") -> dict[str, Any]:
         (entry("avaamo_messages", ("user", "name")), None),
         (
             entry("kore_session"),
-            "catalog: there is no stream kore_session; did you mean kore_sessions?",
+            (
+                "catalog: there is no stream kore_session, so nothing is read of it; "
+                "did you mean kore_sessions?"
+            ),
         ),
-        (entry("orders"), "catalog: there is no stream orders"),
+        (
+            entry("orders"),
+            "catalog: there is no stream orders, so nothing is read of it",
+        ),
         (
             entry("avaamo_usage"),
             "catalog: avaamo_usage is not read, as its vendor is not configured",

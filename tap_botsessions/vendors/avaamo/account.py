@@ -80,7 +80,7 @@ class Account:
     def of(cls, options: Options) -> Account:
         """The account that is configured, if any."""
         config = options.config
-        transport = Transport(config.get("avaamo_base_url") or "", options, ERRORS)
+        transport = Transport("avaamo_base_url", options, ERRORS)
         token = AccessToken(config.get("avaamo_access_token") or "")
         rate, minute = config["avaamo_requests_per_minute"], options.limits.minute
         budget = Budget("Avaamo", rate, minute=minute)

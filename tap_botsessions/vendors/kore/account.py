@@ -142,7 +142,7 @@ class Account:
     def of(cls, options: Options) -> Account:
         """The host that is configured, with its bots, if any."""
         config = options.config
-        transport = Transport(config["kore_base_url"], options, ERRORS)
+        transport = Transport("kore_base_url", options, ERRORS)
         credentials = bot_credentials(config)
         signed = {
             app: SignedToken(*app, config["kore_jwt_algorithm"])
