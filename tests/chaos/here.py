@@ -144,7 +144,19 @@ def _see_requests_off() -> None:
     gc.collect()  # a reading that was not closed ends as it is thrown away
     for thread in threading.enumerate():
         if thread.name.startswith("tap-botsessions"):
-            thread.join(PATIENCE)
+            while thread.is_alive() and not _is_idle(thread):
+                thread.join(0.01)
+
+
+def _is_idle(thread: threading.Thread) -> bool:
+    """Whether a thread waits for something to do.
+
+    It does so for ever where the alarm of a shutdown, which would end a process, is an
+    exception in the midst of closing an executor.
+    """
+    frames = sys._current_frames()  # noqa: SLF001 -- public but for its name
+    frame = frames.get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == "_worker"
 
 
 @contextmanager

@@ -68,7 +68,11 @@ def run_seed(seed: int) -> Report:
             checker.forget(step.forgets)
             runs.append(vendors.begin(number, step, checker.state))
             began = time.monotonic()
-            run_tap(vendors, Path(folder))
+            try:
+                run_tap(vendors, Path(folder))
+            except TimeoutError as stuck:
+                report.wrong.append(f"run {number}: {stuck}")
+                break
             runs[-1].seconds = time.monotonic() - began
             vendors.over()
             wrong = _judged(runs[-1], checker)

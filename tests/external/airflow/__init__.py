@@ -1,0 +1,1 @@
+"""The DAGs of `examples/airflow/` on Airflow itself: `uv run pytest -m airflow`."""
