@@ -71,6 +71,7 @@ class Engine:
         folder: Where they keep what they write.
         server: Where its database is.
         settings: Environment variables of the workers.
+        programs: Where the workers find what is in no environment of their own.
         port: Where its API is.
         broker: The port of its broker.
     """
@@ -78,6 +79,7 @@ class Engine:
     folder: Path
     server: Server
     settings: Mapping[str, str]
+    programs: Path = Path("/usr/bin")
     port: int = field(default_factory=free_port)
     broker: int = field(default_factory=free_port)
     _blocks: ExitStack = field(default_factory=ExitStack)
@@ -175,7 +177,7 @@ class Engine:
             **{
                 **self.settings,
                 "WORKER": str(home),
-                "PATH": f"{home / 'bin'}:{self.environment['PATH']}",
+                "PATH": f"{home / 'bin'}:{self.programs}:{self.environment['PATH']}",
             },
         )
 

@@ -26,7 +26,7 @@ from tests.external.airflow.engine import (
     wait_until,
 )
 from tests.pins import BUILD, environment, uv
-from tests.pipelines import Project, prepare
+from tests.pipelines import SCRIPTS, Project, prepare
 from tests.readme import blocks
 from tests.tables import read_table, table_names
 from tests.truth import STREAMS, assert_same, expected, key_of
@@ -118,7 +118,7 @@ def with_meltano(
             "MELTANO_STATE_BACKEND_URI": f"file://{tmp_path}/states",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "1",
         }
-        with Engine(tmp_path, database, settings) as engine:
+        with Engine(tmp_path, database, settings, SCRIPTS) as engine:
             for name in WORKERS:
                 engine.start_worker(name)
             yield engine
