@@ -30,6 +30,8 @@ _encoder = msgspec.json.Encoder()
 
 _SECONDS_TO_END = 4.0
 
+_AGAIN = "run again with the last state"
+
 
 class PieceWriter(MsgSpecWriter):
     """Writes records in larger pieces; other messages leave at once, with those."""
@@ -171,11 +173,12 @@ class Shutdown:
 def exit_broken_output(error: OutputError) -> NoReturn:
     """End this process with 1, and wait for no request: nobody takes in what comes."""
     logging.shutdown()
-    reason = f"standard output can't be written ({error}); when it can"
+    line = f"standard output can't be written ({error}); when it can, {_AGAIN}"
     if isinstance(error.cause, BrokenPipeError):
-        reason = "standard output was closed (the target ended; its log may say why)"
+        line = f"standard output was closed (the target ended); {_AGAIN}"
+        line += "; the target's log may say why"
     with suppress(OSError):  # standard error may be gone as well
-        sys.stderr.write(f"Error: {reason}, run again with the last state\n")
+        sys.stderr.write(f"Error: {line}\n")
         sys.stderr.flush()
     os._exit(1)
 

@@ -168,4 +168,4 @@ def test_a_target_that_dies_is_named(pipeline: Pipeline) -> None:
         dead = NIGHT.replace('"target-postgres --config target.json"', '"head -c 500"')
         code, printed = pipeline.run(dead)
     assert code != 0
-    assert "standard output was closed (the target ended;" in printed
+    assert "standard output was closed (the target ended);" in printed

@@ -139,8 +139,10 @@ def test_one_that_is_gone_ends_a_run_whose_requests_hang(
         assert process.wait(PATIENCE) == 1
     assert b"Traceback" not in told
     last = told.splitlines()[-1].decode()
-    reason = "standard output was closed (the target ended; its log may say why)"
-    assert last == f"Error: {reason}, run again with the last state"
+    assert last == (
+        "Error: standard output was closed (the target ended); run again with the last "
+        "state; the target's log may say why"
+    )
     assert told.count(b"standard output") == 1
     assert b"unhandled" not in told
     assert b"ERROR" not in told
