@@ -1,10 +1,11 @@
 """A run of tap and target, whose state is kept where every machine reaches it.
 
-    TARGET="target-postgres --config target.json" python shard.py STATE CONFIG
+    TARGET="target-postgres --config target.json" bin/python shard.py STATE CONFIG
 
-STATE is a URL that fsspec knows, such as s3://bucket/states/kore.json, of an object
-that belongs to this run alone. CONFIG is the tap's file of settings; those of the
-environment go before it.
+It is run by the Python of the environment that the tap is in. TARGET is a command as a
+shell takes it. STATE is a URL that fsspec knows, such as s3://bucket/states/kore.json,
+of an object that belongs to this run alone. CONFIG is the tap's file of settings; those
+of the environment go before it.
 
 A state is stored as soon as the target has confirmed it, so that the next run goes on
 from there, on whatever machine, however this one has ended. The exit code is the
@@ -14,16 +15,20 @@ what has come.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
 from typing import cast
 
 import fsspec
+
+TAP = Path(sys.executable).with_name("tap-botsessions")
 
 
 class State:
@@ -40,7 +45,7 @@ class State:
         self.text = self._read()
 
     def store(self, text: str) -> None:
-        """Put a state in the place of the one before, in one go.
+        """Put a state in the place of the one before; a kill leaves one or the other.
 
         Raises:
             RuntimeError: Another run has stored one meanwhile.
@@ -48,9 +53,13 @@ class State:
         if self._read() != self.text:
             raise RuntimeError(f"another run has changed {self._url}")
         if "file" in self._files.protocol:
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-        with self._files.transaction, self._files.open(self._path, "w") as file:
-            file.write(text)
+            path = Path(self._path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = path.with_suffix(".new")
+            new.write_text(text)
+            new.replace(path)
+        else:
+            self._files.pipe_file(self._path, text.encode())
         self.text = text
 
     def _read(self) -> str:
@@ -58,6 +67,13 @@ class State:
             return cast("bytes", self._files.cat_file(self._path)).decode()
         except FileNotFoundError:
             return "{}"
+
+
+def is_state(line: bytes) -> bool:
+    """Whether a line of a target's is a state, and a whole one."""
+    with suppress(ValueError):
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    return False
 
 
 def run(state: State, config: str, known: Path) -> int:
@@ -68,7 +84,7 @@ def run(state: State, config: str, known: Path) -> int:
     """
     known.write_text(state.text)
     tap = Popen(
-        ["tap-botsessions", "--config", config, "--config=ENV", "--state", known],
+        [TAP, "--config", config, "--config=ENV", "--state", known],
         stdout=PIPE,
     )
     # In a session of its own, a signal to the group of this process spares it.
@@ -79,8 +95,11 @@ def run(state: State, config: str, known: Path) -> int:
         tap.stdout.close()  # the target alone reads it
     try:
         for line in target.stdout or ():
-            if line.endswith(b"\n"):
+            if is_state(line):
                 state.store(line.decode())
+    except BaseException:
+        tap.terminate()
+        raise
     finally:
         if target.stdout:
             target.stdout.close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TARGET = """
 import json, sys
+print("This target says more than states.", flush=True)
 for line in sys.stdin:
     message = json.loads(line)
     if message["type"] == "STATE":
@@ -103,7 +104,8 @@ def test_a_state_that_another_run_has_changed_stays(shard: Shard) -> None:
         shard.stored.parent.mkdir(parents=True, exist_ok=True)
         shard.stored.write_text('{"bookmarks": {}}')
 
-    shard.simulator.faults.rules = [Rule(hook(change), times=1)]
+    slow = Rule(latency(10 * PATIENCE), vendor="kore")  # the tap is not waited for
+    shard.simulator.faults.rules = [Rule(hook(change), times=1), slow]
     code, log = shard.run()
     assert code == 1
     assert f"another run has changed {shard.stored.as_uri()}" in log

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -235,10 +236,10 @@ def test_with_meltano_each_shard_has_its_own_state(
             assert_same(read_table(connection, stream), truth)
     config = config_for(simulator)
     shards = {
-        f"{name}-{bot}-{start:%Y-%m-%d}"
+        f"{name}-{bot}-{start:%Y%m%dT%H%MZ}--{end:%Y%m%dT%H%MZ}"
         for name, bots in zip(SOURCES, BOTS, strict=True)
         for bot in config[bots]
-        for start in BORDERS[:-1]
+        for start, end in pairwise(BORDERS)
     }
     states = {path.name.rpartition(":")[2] for path in (tmp_path / "states").iterdir()}
     assert states == shards
