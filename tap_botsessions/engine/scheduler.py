@@ -5,6 +5,17 @@ are given one when a worker and a place in the request's budget are free, so tha
 waits with a request in its hands. Bots don't wait for each other: what is read of any
 bot is handed out as soon as all before it of the same bot has been. What was read and
 not yet handed out is bounded by rows and by bytes, whatever the range.
+
+What becomes of a task, which is a window of one bot:
+
+- `_begin`: its reading is started, and says which pages it wants.
+- `_go_on`: these become attempts, which `_fill` sends as workers and budgets allow.
+- `_take_in`: an attempt has come to its end. `_keep` is for a page: when all pages that
+  were wanted are there, the reading goes on. `_use` tries a request again that may
+  succeed. `_refuse` tells the reading of a page that can't be had; it may want others.
+- `_finish`: the reading is done. What it left over of its window is a new task.
+- `_fail`: the bot can't be read on, so what comes after the task is dropped.
+- `_end`: in either case the task is over. It is handed out when it is its bot's first.
 """
 
 from __future__ import annotations

@@ -4,6 +4,18 @@ The pages User sessions and Messages say "UNIX Epoch Timestamp" and no unit; sam
 in seconds, while the page of a sibling, Successful responses, says microseconds. A
 server that counts otherwise answers a range in seconds by an empty list, by its default
 of the last days, or by a refusal. None may be taken for an agent without records.
+
+How the unit is found:
+
+1. A window is read in the unit that is taken for the server's, seconds at first.
+2. If records come, that is the proof; but where the window holds the server's default
+   range, one of them must not come for another time as well.
+3. If nothing comes, the last six days of the list are asked for, once, in that unit.
+4. If it was a refusal, the last hour is: a server may refuse what it no longer holds.
+5. Then the window is asked for in each other unit. Records prove it; where the first
+   unit was refused, an answer is taken for a guess.
+6. What nothing comes of in any unit is an empty window. From the second one of a list
+   on, a unit in which all of the list's time is empty is not asked for any more.
 """
 
 from __future__ import annotations
