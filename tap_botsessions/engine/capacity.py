@@ -34,8 +34,8 @@ class Capacity:
         max_rows: Records of a list that can be had, as far as is known.
         max_width: How wide a window may be; none as long as no limit was met.
         windows_read: How many windows were read whole.
-        counted: The most records that a list was seen to count, so that no limit can
-            lie at fewer; it can lie at just as many.
+        most_served: The most records of a list that was read whole, so that no limit
+            can lie at fewer; it can lie at just as many.
         counts_repeats: Whether a list of one page counted a record twice that came
             twice, so that longer ones are believed to.
     """
@@ -46,7 +46,7 @@ class Capacity:
         self.max_rows = limits.max_window_rows
         self.max_width: timedelta | None = None
         self.windows_read = 0
-        self.counted = 0
+        self.most_served = 0
         self.counts_repeats = False
         self._nonempty_windows = 0
         self._gaps = 0
@@ -128,9 +128,9 @@ class Capacity:
         """Note that no more than so many records of a list can be had."""
         self.max_rows = max(min(self.max_rows, rows), 1)
 
-    def note_counted(self, rows: int) -> None:
-        """Note that so many records are counted, which no limit has cut."""
-        self.counted = max(self.counted, rows)
+    def note_served_whole(self, rows: int) -> None:
+        """Note that so many records came of a list that adds up."""
+        self.most_served = max(self.most_served, rows)
 
     def note_gap(self) -> None:
         """Note that a window did not add up."""

@@ -223,6 +223,7 @@ class _WindowReader:
             if not walk.flaw or (walk.is_same(before) and walk.adds_up):
                 check_repeats(walk, self._capacity)
                 check_owners(walk, window)
+                self._capacity.note_served_whole(walk.received)
                 return
             flaws.add(walk.flaw)
             if walk.is_same(before):
@@ -251,7 +252,7 @@ class _WindowReader:
         """
         half = narrowed(window, 0.5)
         [page] = yield from self._fetch([paged.fetch(paged.first)], half, 0)
-        is_cap = page.total >= self._capacity.counted and is_likely_cap(
+        is_cap = page.total >= self._capacity.most_served and is_likely_cap(
             page, paged.page_size
         )
         past_end = past_end or is_cap
@@ -263,7 +264,6 @@ class _WindowReader:
                 raise TooManyError(page.total, self._capacity.most_rows)
             if is_cap:
                 yield from self._check_cap(place, page.total, window, half)
-            self._capacity.note_counted(page.total)
             check_size(page, self._limits)
         foretold = iter(paged.remaining(page))
         at_hand: dict[int, Page] = {}

@@ -274,21 +274,24 @@ def test_a_window_holds_no_more_rows_than_it_may_whatever_was_disputed() -> None
     assert max(len(result.rows) for result in results) <= 10
 
 
-def test_a_limit_lies_where_a_list_was_counted_that_is_just_as_long() -> None:
-    class Cut(Listing):
-        @override
-        def page(self, position: int) -> Page:
-            page = super().page(position)
-            left = page.rows[: max(6 - position, 0)]
-            more = position + len(left) < min(page.total, 6)
-            return page._replace(
-                rows=left,
-                received=len(left),
-                total=min(page.total, 6),
-                more=more,
-                next_position=position + len(left),
-            )
+class Cut(Listing):
+    """A list that a limit cuts: it holds six rows and counts no more."""
 
+    @override
+    def page(self, position: int) -> Page:
+        page = super().page(position)
+        left = page.rows[: max(6 - position, 0)]
+        more = position + len(left) < min(page.total, 6)
+        return page._replace(
+            rows=left,
+            received=len(left),
+            total=min(page.total, 6),
+            more=more,
+            next_position=position + len(left),
+        )
+
+
+def test_a_limit_lies_where_a_list_was_counted_that_is_just_as_long() -> None:
     hours = [*range(1, 7), *range(13, 22)]
     vendor = Vendor([row(60 * hour) for hour in hours], capped_at=3)
     capacity = Capacity(LIMITS)
@@ -298,6 +301,24 @@ def test_a_limit_lies_where_a_list_was_counted_that_is_just_as_long() -> None:
         for half in (Window(DAY.start, noon), Window(noon, DAY.end))
         for result in read_all(lambda window: [Cut(vendor, window)], half, capacity)
     ]
+    found = [number for result in results for number in numbers(result)]
+    assert found == [60 * hour for hour in hours]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_count_that_is_wrong_does_not_hide_a_limit(times: int) -> None:
+    """That a list is longer than the limit is known by what came of it alone."""
+
+    class Miscounted(Cut):
+        @override
+        def page(self, position: int) -> Page:
+            page = super().page(position)
+            wrong = len(self.vendor.fetched) <= times
+            return page._replace(total=page.total + wrong)
+
+    hours = [*range(1, 12)]
+    vendor = Vendor([row(60 * hour) for hour in hours], capped_at=3)
+    results = read_all(lambda window: [Miscounted(vendor, window)])
     found = [number for result in results for number in numbers(result)]
     assert found == [60 * hour for hour in hours]
 
