@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from tap_botsessions.engine.capacity import next_width
 from tap_botsessions.engine.errors import BotError
 from tap_botsessions.engine.health import Health
+from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tap_botsessions.engine.errors import TransientError
     from tap_botsessions.engine.options import Limits
-    from tap_botsessions.engine.pages import Fetch, Reading, Seen, WindowResult
+    from tap_botsessions.engine.pages import Fetch, Reading, Seen
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,7 @@ class Lane:
         if job.first is not None:
             self.tasks.append(Task(self, None, reading=job.first))
         self.is_after_gap = False
+        self._last_gap: WindowResult | None = None
         if job.by_time is not None:
             self.width = job.by_time.max_width
             ranges = [*job.by_time.gaps, *job.by_time.ranges]
@@ -237,10 +239,44 @@ class Lane:
         if requested is None or result.window is None or self.job.by_time is None:
             return None
         self._adapt(result, requested, limits)
-        if result.window.end >= requested.end:
-            return None
-        left = Window(result.window.end, requested.end)
-        return self.insert_after(task, left, result.carried_over)
+        rest = None
+        if result.window.end < requested.end:
+            left = Window(result.window.end, requested.end)
+            rest = self.insert_after(task, left, {})
+        if result.carried_over:
+            self._pass_on(task, result.carried_over)
+        return rest
+
+    def _pass_on(self, task: Task, rows: Seen) -> None:
+        """Give rows that came along with a task's to the tasks that they are of.
+
+        They may not come there: it is a gap then, of which what was served is emitted.
+        """
+        for other in self.tasks:
+            window = other.requested
+            if other is task or window is None:
+                continue
+            own = {key: row for key, row in rows.items() if row.time in window}
+            if isinstance(other.outcome, WindowResult):
+                other.outcome = other.outcome.including(own)
+            else:
+                other.seen = {**own, **other.seen}
+
+    def completed(self, task: Task, result: WindowResult) -> WindowResult:
+        """What was read of a task, with the rows of it that came elsewhere.
+
+        And with those of the gap before it, which has been handed out.
+        """
+        result, gap = result.including(task.seen), self._last_gap
+        if gap is None or gap.window is None:
+            return result
+        known = {row.key for row in gap.rows}
+        late = [
+            row
+            for key, row in result.carried_over.items()
+            if row.time in gap.window and key not in known
+        ]
+        return replace(result, rows=[*late, *result.rows]) if late else result
 
     def _adapt(self, result: WindowResult, requested: Window, limits: Limits) -> None:
         """Learn from a window how wide the next one should be.
@@ -296,6 +332,9 @@ class Lane:
             which were made once for all of them, count for the first that goes on.
         """
         outcome = cast("WindowResult | BotError", self.tasks.pop(0).outcome)
+        self._last_gap = None
+        if isinstance(outcome, WindowResult) and outcome.gap is not None:
+            self._last_gap = outcome
         is_charged = False
         for bot in [*self._bots]:
             result = outcome

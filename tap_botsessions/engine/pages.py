@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -124,7 +125,7 @@ class WindowResult:
         window: The window, or the leading part of it that was read; none where the
             rows were not asked for by their time.
         rows: Its rows, in order of time, each key once.
-        carried_over: Rows that came along and lie after the window, by key.
+        carried_over: Rows that came along and lie outside the window, by key.
         missing_ids: What was asked for by its id and does not exist.
         errors: The bots of which a record can't be used.
         gap: Why its rows may not be all of them; none if they are.
@@ -148,6 +149,23 @@ class WindowResult:
     attempts: int = 1
     requests: int = 0
     seconds: float = 0.0
+
+    def including(self, seen: Seen) -> WindowResult:
+        """The same with rows that other lists held; its own are newer."""
+        window = self.window
+        if window is None or not seen:
+            return self
+        known = {row.key for row in self.rows}
+        more = [row for key, row in seen.items() if key not in known]
+        if not more:
+            return self
+        rows = [*self.rows, *(row for row in more if row.time in window)]
+        outside = {row.key: row for row in more if row.time not in window}
+        return replace(
+            self,
+            rows=sorted(rows, key=attrgetter("time", "key")),
+            carried_over=outside | self.carried_over,
+        )
 
     def for_bot(self, bot: str) -> WindowResult | BotError:
         """The part of one of the bots that were read together, or why there is none."""

@@ -172,7 +172,7 @@ class _WindowReader:
             window,
             rows,
             carried_over={
-                key: row for key, row in seen.items() if row.time >= window.end
+                key: row for key, row in seen.items() if row.time not in window
             },
             errors=self._union.errors,
             expected=sum(each.expected for each in lists),

@@ -256,6 +256,7 @@ class Scheduler:
     def _finish(self, task: Task, result: WindowResult) -> None:
         """Keep what was read, and go on with what a narrowed window left over."""
         lane = task.lane
+        result = lane.completed(task, result)
         seconds = self._workers.now() - task.begun_at
         lane.is_settled = True
         place = self._end(
