@@ -323,6 +323,27 @@ def test_a_count_that_is_wrong_does_not_hide_a_limit(times: int) -> None:
     assert found == [60 * hour for hour in hours]
 
 
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_a_count_of_a_part_that_is_too_low_does_not_hide_a_limit(wrong: int) -> None:
+    class Miscounted(Cut):
+        @override
+        def fetch_count(self) -> Fetch:
+            return Fetch(self.count, BUDGET, "tests")
+
+        def count(self) -> Page:
+            counted.append(self.window)
+            lower = 1_000 if len(counted) <= 3 * wrong else 0
+            page = self.page(self.first)
+            return page._replace(total=page.total - lower)
+
+    counted: list[Window] = []
+    hours = [*range(1, 12)]
+    vendor = Vendor([row(60 * hour) for hour in hours], capped_at=3)
+    results = read_all(lambda window: [Miscounted(vendor, window)])
+    found = [number for result in results for number in numbers(result)]
+    assert found == [60 * hour for hour in hours]
+
+
 def test_a_server_that_repeats_its_first_page_for_ever_is_not_believed() -> None:
     class Stuck(Listing):
         @override
