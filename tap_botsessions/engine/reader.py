@@ -241,14 +241,8 @@ class _WindowReader:
         """Go from page to page; to those that the first one foretells at once.
 
         The rows of all that come join the union, those of pages that were foretold
-        wrongly included.
-
-        Args:
-            paged: The list.
-            place: Which of the window's lists it is.
-            window: The window.
-            past_end: Whether to go on until a page is empty, whatever is counted; it
-                is done for a count that a limit may have cut, too.
+        wrongly included. With `past_end`, and for a count that a limit may have cut, it
+        goes on until a page is empty, whatever is counted.
         """
         half = narrowed(window, 0.5)
         [page] = yield from self._fetch([paged.fetch(paged.first)], half, 0)
