@@ -16,6 +16,7 @@ reached is given up much sooner: its address is wrong, or the network.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -83,6 +84,7 @@ class Health:
         self._probes = 0
         self._next_probe = 0.0
         self._since = 0.0  # of an outage, or of the suspicion
+        self._unanswered_since = math.inf
         self._well_since = 0.0
 
     @property
@@ -122,11 +124,13 @@ class Health:
         if was_probe:
             self.probe = None
         if isinstance(answer, TransientError) and answer.trouble:
+            self._unanswered_since = min(self._unanswered_since, now)
             return self._observe_trouble(call, answer, now, limits, is_probe=was_probe)
         if not isinstance(answer, BaseException):
             self.known_good = call.fetch
         if _is_answer(answer):
             self._is_reached = True
+            self._unanswered_since = math.inf
             # An answer to what was asked before tells nothing of the host as it is now.
             if not self.is_held or call.sent >= self._since:
                 self._recover(now)
@@ -217,11 +221,11 @@ class Health:
         if pause < 1:
             pause = max(pause, backoff(self._probes, limits.max_backoff / 2))
             # The last moment is not missed for a pause that nobody asked for.
-            left = self._since + self._patience(limits) - now
+            left = self._patience(limits) - self._waited(now)
             pause = min(pause, left) if self._is_reached and left > 0 else pause
         self._next_probe = now + pause
-        is_over = now - self._since >= self._patience(limits)
-        is_too_late = self._next_probe - self._since >= self._patience(limits)
+        is_over = self._waited(now) >= self._patience(limits)
+        is_too_late = self._waited(self._next_probe) >= self._patience(limits)
         if (
             is_over
             or pause > limits.max_pause
@@ -229,8 +233,16 @@ class Health:
         ):
             self.error = self._verdict(error, now)
 
+    def _waited(self, now: float) -> float:
+        """Seconds for which nothing has been answered.
+
+        A probe that takes too long ends an outage, as its range may be too wide. It is
+        no answer: where nothing else comes in between, the outages are one.
+        """
+        return now - min(self._since, self._unanswered_since)
+
     def _verdict(self, error: TransientError, now: float) -> HostError:
-        waited = _duration(now - self._since)
+        waited = _duration(self._waited(now))
         if self._is_reached:
             return HostError(
                 f"{self._url} has been down for {waited} ({error}); run again later, "

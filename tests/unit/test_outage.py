@@ -389,6 +389,20 @@ def test_windows_that_are_too_wide_are_narrowed_after_an_outage() -> None:
     assert world.seconds < 500
 
 
+@pytest.mark.parametrize("every", [5, 12, 40])
+def test_a_time_out_now_and_then_does_not_keep_an_outage_alive(every: int) -> None:
+    """As long as nothing is answered, none of it says that the host is back."""
+    asked = itertools.count(1)
+    world = World(
+        busy_vendor(3),
+        answer=lambda *_: BUSY if next(asked) % every else TOO_WIDE,
+    )
+    world.read()
+    assert world.errors.keys() == world.vendor.rows.keys()
+    assert world.seconds < 3 * TEN_MINUTES
+    assert len(world.vendor.sent) < 600
+
+
 def test_an_outage_that_begins_after_a_wide_window_failed_is_waited_for() -> None:
     """The first answers tell nothing of the host, and those after them do."""
     world = World(busy_vendor(2))
