@@ -7,6 +7,8 @@
 # it ended, run again it goes on from what the target has confirmed; once it is
 # complete, it does nothing. No second run of a shard begins while one goes on.
 set -euo pipefail
+# shellcheck source=examples/state.sh
+. "$(dirname "$0")/state.sh"
 
 config=$1 start=$2 end=$3
 folder="backfill/$(basename "$config" .json)/$start--$end"
@@ -16,22 +18,8 @@ if [[ ! $end < $(date -u +%F) ]]; then
   exit 1
 fi
 mkdir -p "$folder"
-if command -v flock > /dev/null; then
-  exec 9> "$folder/lock"
-  flock --timeout 3 9 || { echo "$folder: another run goes on" >&2; exit 1; }
-else
-  echo "$folder: no flock here; see that no second run of it begins meanwhile" >&2
-fi
-
-# The target's last state counts, unless a kill has cut it short: the newlines tell.
-touch "$folder/states"
-whole=$(($(wc -l < "$folder/states")))
-if [ "$whole" -gt 0 ]; then
-  head -n "$whole" "$folder/states" | tail -n 1 > "$folder/state.new"
-  mv "$folder/state.new" "$folder/state.json"
-elif [ ! -e "$folder/state.json" ]; then
-  echo '{}' > "$folder/state.json"
-fi
+lock "$folder" "$folder"
+restore "$folder"
 
 # There is no lookback: what is long past comes late no more.
 printf '{"start_date": "%s", "end_date": "%s", "lookback_hours": 0}\n' \
