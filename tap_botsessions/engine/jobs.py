@@ -216,9 +216,9 @@ class Lane:
         first = self.tasks[0]
         return not first.begun or not all(each.failed for each in first.attempts)
 
-    def insert_after(self, task: Task, window: Window, seen: Seen) -> Task:
+    def insert_after(self, task: Task, window: Window) -> Task:
         """Add a task for a window that follows another one's."""
-        rest = Task(self, window, seen)
+        rest = Task(self, window)
         self.tasks.insert(self.tasks.index(task) + 1, rest)
         return rest
 
@@ -227,8 +227,8 @@ class Lane:
         end = requested.start + self.width
         if end >= requested.end:
             return requested
-        later = {key: row for key, row in task.seen.items() if row.time >= end}
-        self.insert_after(task, Window(end, requested.end), later)
+        self.insert_after(task, Window(end, requested.end))
+        self._pass_on(task, task.seen)
         return Window(requested.start, end)
 
     def insert_rest(
@@ -242,9 +242,8 @@ class Lane:
         rest = None
         if result.window.end < requested.end:
             left = Window(result.window.end, requested.end)
-            rest = self.insert_after(task, left, {})
-        if result.carried_over:
-            self._pass_on(task, result.carried_over)
+            rest = self.insert_after(task, left)
+        self._pass_on(task, result.carried_over)
         return rest
 
     def _pass_on(self, task: Task, rows: Seen) -> None:
@@ -252,7 +251,7 @@ class Lane:
 
         They may not come there: it is a gap then, of which what was served is emitted.
         """
-        for other in self.tasks:
+        for other in self.tasks if rows else ():
             window = other.requested
             if other is task or window is None:
                 continue

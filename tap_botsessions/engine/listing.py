@@ -1,4 +1,4 @@
-"""Lists of names in messages, of which there may be hundreds."""
+"""Things in messages, of which there may be hundreds: their names and their number."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def listed(
     more = len(words) - most
     shown = separator.join(words[:most])
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def many(number: int, what: str) -> str:
+    """So many things of a kind, in words."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_botsessions.engine.errors import OversizeError, RequestError
@@ -163,23 +162,16 @@ class _WindowReader:
                 return result
 
     def _result(self, window: Window, lists: Sequence[_WholeList]) -> WindowResult:
-        seen = self._union.rows
-        rows = sorted(
-            (row for row in seen.values() if row.time in window),
-            key=attrgetter("time", "key"),
-        )
-        return WindowResult(
+        result = WindowResult(
             window,
-            rows,
-            carried_over={
-                key: row for key, row in seen.items() if row.time not in window
-            },
+            [],
             errors=self._union.errors,
             expected=sum(each.expected for each in lists),
             received=sum(each.received for each in lists),
             size=sum(each.size for each in lists),
             attempts=max((each.attempts for each in lists), default=1),
         )
+        return result.including(self._union.rows)
 
     def _part(self, window: Window, error: NarrowError) -> Window | None:
         """The leading part of a window to read instead; none if it is a gap.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tap_botsessions.engine.listing import MAX_LISTED
+from tap_botsessions.engine.listing import MAX_LISTED, many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -40,3 +40,16 @@ def in_lines(
             yield [bot]
         elif alike[0] is bot:
             yield alike
+
+
+class Named(Protocol):
+    """What a report has of a bot."""
+
+    @property
+    def bot(self) -> str:
+        """Its id."""
+
+
+def name_of(line: Sequence[Named], noun: str) -> str:
+    """The bot of a line, or how many they are that share it."""
+    return line[0].bot if len(line) == 1 else f"{many(len(line), noun)}, each"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tap_botsessions.engine.listing import listed
 from tap_botsessions.engine.windows import to_rfc3339
-from tap_botsessions.reports.alike import grouped, in_lines
+from tap_botsessions.reports.alike import grouped, in_lines, name_of
 from tap_botsessions.reports.failures import longest
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def _table(vendor: VendorCheck, bots: Sequence[BotCheck]) -> Table:
         Text("newest, UTC", "dim"),
     )
     for line in in_lines(bots, _cells):
-        name = f"{len(line)} {noun}s, each" if len(line) > 1 else line[0].bot
-        table.add_row(Text("✓", "green"), name, *_cells(line[0]))
+        table.add_row(Text("✓", "green"), name_of(line, noun), *_cells(line[0]))
     return table
 
 

@@ -9,8 +9,9 @@ from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
+from tap_botsessions.engine.listing import many
 from tap_botsessions.engine.windows import to_rfc3339
-from tap_botsessions.reports.alike import grouped, in_lines
+from tap_botsessions.reports.alike import grouped, in_lines, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,7 +113,7 @@ def _table(plan: Plan) -> Table:
     _add_head(table, "in all")
     for name, bots in streams.items():
         noun = bots[0].stream.bot_noun
-        label = f"  {name}, {_many(len(bots), noun)}"
+        label = f"  {name}, {many(len(bots), noun)}"
         table.add_row(label, *_cells(plan, bots))
     return table
 
@@ -121,18 +122,16 @@ def _figures(plan: Plan, bot: BotPlan) -> tuple[tuple[str, ...], tuple[str, ...]
     """The figures of a bot, and what else there is to say of it."""
     notes = []
     if bot.ids:
-        notes.append(f"    and {_many(bot.ids, 'session')} by id")
+        notes.append(f"    and {many(bot.ids, 'session')} by id")
     if bot.gaps:
-        notes.append(f"    and {_many(len(bot.gaps), 'gap')} again")
+        notes.append(f"    and {many(len(bot.gaps), 'gap')} again")
     return tuple(_cells(plan, [bot])), tuple(notes)
 
 
 def _add_line(
     table: Table, bots: Sequence[BotPlan], cells: Iterable[str], notes: Iterable[str]
 ) -> None:
-    first, noun = bots[0].bot, bots[0].stream.bot_noun
-    name = first if len(bots) == 1 else f"{_many(len(bots), noun)}, each"
-    table.add_row(Text(f"  {name}"), *cells)
+    table.add_row(Text(f"  {name_of(bots, bots[0].stream.bot_noun)}"), *cells)
     for note in notes:
         table.add_row(Text(note, "dim"))
 
@@ -185,7 +184,7 @@ def _verdict(plan: Plan) -> str:
     rows, requests, about = plan.rows, plan.requests, ""
     if not plan.is_counted:
         rows, requests, about = _rough(rows), _rough(requests), "About "
-    words = f"{about}{_many(rows, 'row')} in {_many(requests, 'request')}: "
+    words = f"{about}{many(rows, 'row')} in {many(requests, 'request')}: "
     words += _duration(plan.seconds)
     deciding = [share for share in plan.shares if share.seconds]
     if len(deciding) == 1:
@@ -208,15 +207,11 @@ def _silent_vendors(plan: Plan) -> set[str]:
     }
 
 
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def _duration(seconds: float) -> str:
     if seconds < _HOUR / 60:
         return "under a minute"
     if seconds < 2 * _HOUR:
-        return _many(round(seconds / 60), "minute")
+        return many(round(seconds / 60), "minute")
     return f"{seconds / _HOUR:,.1f} hours"
 
 
@@ -224,9 +219,9 @@ def _budget(share: Share) -> str:
     """The budget that decides, and the limit of it that does."""
     budget = share.budget
     vendor, _, whose = budget.label.partition(", ")
-    rate = _many(budget.per_minute, "request") + " a minute"
+    rate = many(budget.per_minute, "request") + " a minute"
     if budget.per_hour is not None and share.requests > budget.per_hour:
-        rate = _many(budget.per_hour, "request") + " an hour"
+        rate = many(budget.per_hour, "request") + " an hour"
     words = f"{vendor}'s budget of {rate}"
     return f"{words} for {whose}" if whose else words
 
@@ -240,5 +235,5 @@ def _notes(plan: Plan) -> Iterable[str]:
             f"{vendor} counts and serves the records of the whole account; they are "
             f"read once, and shown in the line of the first of its bots."
         )
-    made = _many(plan.requests_made, "request")
+    made = many(plan.requests_made, "request")
     yield f"It took {made} of the same budgets to find out. Nothing was synced."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.listing import MAX_LISTED
+from tap_botsessions.engine.listing import MAX_LISTED, many
 from tap_botsessions.engine.windows import to_rfc3339
-from tap_botsessions.reports.alike import in_lines
+from tap_botsessions.reports.alike import in_lines, name_of
 from tap_botsessions.reports.progress import duration, percent
 
 if TYPE_CHECKING:
@@ -71,11 +71,10 @@ def _summary(progress: StreamProgress, bots: Iterable[BotProgress]) -> Iterator[
     )
     lines = list(in_lines(ordered, _words))
     for line in lines[:MAX_LISTED]:
-        count, bot = len(line), line[0]
-        whose = f"{count} {noun}s, each" if count > 1 else f"{noun} {bot.bot}"
-        yield f"{name}, {whose}: {_words(bot)}"
+        kind = "" if len(line) > 1 else f"{noun} "
+        yield f"{name}, {kind}{name_of(line, noun)}: {_words(line[0])}"
     if others := [bot for line in lines[MAX_LISTED:] for bot in line]:
-        yield f"{name}, {_count(len(others), f'other {noun}')}: {_costs(others)}"
+        yield f"{name}, {many(len(others), f'other {noun}')}: {_costs(others)}"
 
 
 def _words(bot: BotProgress) -> str:
@@ -91,8 +90,4 @@ def _costs(bots: Iterable[BotProgress]) -> str:
     requests = sum(bot.requests for bot in bots)
     repeated = sum(bot.repeated for bot in bots)
     again = f" ({repeated:,} of them repeated)" if repeated else ""
-    return f"{_count(rows, 'row')}, {_count(requests, 'request')}{again}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{many(rows, 'row')}, {many(requests, 'request')}{again}"

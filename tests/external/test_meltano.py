@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,9 +46,10 @@ from tests.tables import (
     types_of,
 )
 from tests.truth import KEYS, STREAMS, assert_same, expected, key_of
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from subprocess import Popen
 
     from demo.postgres import Server
@@ -280,13 +280,6 @@ def test_loses_nothing_when_all_is_killed(project: Project) -> None:
     project.simulator.faults.rules.clear()
     project.meltano("run", "--force", *PIPELINE)
     project.assert_whole()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def child(process: Popen[str], program: str) -> int:

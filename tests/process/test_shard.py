@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from simulator.faults import hook, latency, status
 from tests.conftest import config_for
 from tests.docs import ROOT
 from tests.programs import PATIENCE, TAP
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,10 +115,8 @@ def test_a_state_that_another_run_has_changed_stays(shard: Shard) -> None:
 def test_what_had_come_is_stored_at_a_signal(shard: Shard) -> None:
     shard.simulator.faults.rules = [Rule(latency(30), vendor="kore")]
     with shard.start() as process:
-        deadline = time.monotonic() + PATIENCE
-        while not any(call.vendor == "kore" for call in shard.simulator.requests):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        calls = shard.simulator.requests
+        wait_until(lambda: any(call.vendor == "kore" for call in calls))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.external.airbyte import engine
 from tests.external.airbyte.engine import FILES, PATIENCE, Image
 from tests.external.airbyte.test_image import DAY, METADATA, configured, states
 from tests.truth import STREAMS, assert_same, expected, key_of
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -212,7 +212,4 @@ def test_a_signal_ends_process_1_with_its_state(
 
 
 def wait_until_fired(rule: Rule) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not rule.fired:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: rule.fired > 0, PATIENCE)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import shlex
-import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 import requests
 
+from demo.postgres import free_port
 from tests.pins import FOLDER as PINS
 from tests.pins import REQUIREMENTS, environment, install, uv
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from demo.postgres import Server
 
 PATIENCE = 240.0
 """Seconds after which something that must come about counts as missing."""
+
+wait_for = partial(wait_until, patience=PATIENCE, every=0.5)
 
 WORKERS = "one", "two"
 
@@ -33,12 +36,6 @@ HEARTBEAT_TIMEOUT = "65"
 minute of which vendors count the calls, as Airflow's own 300 are."""
 
 _HEARTBEAT = "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -56,7 +53,7 @@ def object_store() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            wait_until(lambda: is_answered(url))
+            wait_for(lambda: is_answered(url))
             requests.put(f"{url}/states", timeout=PATIENCE).raise_for_status()
             yield url
         finally:
@@ -135,7 +132,7 @@ class Engine:
         self.start("redis", next(redis), *shlex.split(options))
         for name in "api-server", "scheduler", "dag-processor":
             self.start(name, "airflow", name)
-        wait_until(lambda: is_answered(f"{self.url}/api/v2/version"))
+        wait_for(lambda: is_answered(f"{self.url}/api/v2/version"))
 
     def __exit__(self, *_: object) -> None:
         """End all of it."""
@@ -211,7 +208,7 @@ class Engine:
 
     def trigger(self, dag: str) -> str:
         """Have a DAG run; give the id of the run."""
-        wait_until(
+        wait_for(
             lambda: dag in [each["dag_id"] for each in self.call("GET", "dags")["dags"]]
         )
         self.call("PATCH", f"dags/{dag}", is_paused=False)
@@ -258,10 +255,3 @@ def is_answered(url: str) -> bool:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:
         return False
-
-
-def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.5)

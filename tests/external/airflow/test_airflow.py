@@ -24,7 +24,7 @@ from tests.external.airflow.engine import (
     Engine,
     make_worker,
     object_store,
-    wait_until,
+    wait_for,
 )
 from tests.pins import BUILD, environment, uv
 from tests.pipelines import SCRIPTS, Project, prepare
@@ -202,7 +202,7 @@ def test_workers_that_are_lost_cost_nothing_but_the_time(
             engine.start_worker(lost.pop())
         return engine.is_over(run)
 
-    wait_until(is_over, 1_200)
+    wait_for(is_over, patience=1_200)
     tries = engine.tries(run)
     assert engine.state_of(run) == "success", tries
     assert len(tries) == 1 + 2 + 2 * 2 * 2  # a check, tables, and shards
@@ -217,7 +217,7 @@ def test_workers_that_are_lost_cost_nothing_but_the_time(
     for _ in range(2):
         shutil.rmtree(tmp_path / "left")
         night = engine.trigger("botsessions_nightly")
-        wait_until(partial(engine.is_over, night))
+        wait_for(partial(engine.is_over, night))
         assert engine.state_of(night) == "success"
         assert_history(warehouse, simulator.world, end_of(simulator.world))
     assert left(tmp_path / "left").total() < 50
@@ -228,7 +228,7 @@ def test_with_meltano_each_shard_has_its_own_state(
 ) -> None:
     engine = with_meltano
     run = engine.trigger("botsessions_backfill")
-    wait_until(partial(engine.is_over, run), 900)
+    wait_for(partial(engine.is_over, run), patience=900)
     assert engine.state_of(run) == "success", engine.tries(run)
     with connect(warehouse) as connection:
         for stream in STREAMS:
