@@ -295,7 +295,15 @@ def test_a_slow_bot_does_not_keep_the_others_waiting() -> None:
 
 @pytest.mark.parametrize("workers", [1, 3, 16])
 def test_no_more_requests_are_in_flight_than_workers(workers: int) -> None:
-    vendor = busy_vendor(4, at=lambda *_: time.sleep(0.002))
+    vendor = busy_vendor(4)
+    all_are_busy = threading.Event()
+
+    def hold(*_: object) -> None:
+        if vendor.busy == workers:
+            all_are_busy.set()
+        all_are_busy.wait(0.5)
+
+    vendor.at = hold
     outcomes = read(jobs_of(vendor), workers=workers)
     assert vendor.peak == workers
     assert all(
