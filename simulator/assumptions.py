@@ -44,6 +44,8 @@ class Assumptions:
         avaamo_over_maximum: What per_page above the documented 100 does.
         avaamo_page_clamp: A maximum of per_page below the documented one.
         avaamo_unit: The unit of from_timetoken and to_timetoken.
+        avaamo_forms: The parameters of a range and their unit by the streams that have
+            others than documented.
         avaamo_other_units: Whether tokens too small or large for that unit are taken
             as they are, refused with 422, or passed by for the default window.
         avaamo_to_date: Whether the to_date of usage is the last day, as in the sample,
@@ -52,6 +54,8 @@ class Assumptions:
         avaamo_removed_dates: What the removed from_date and to_date do on
             sessions and messages: be ignored, so that the default window of
             three days applies, or be refused with 422.
+        kore_default_channel: Whether lists of messages and analytics that are not told
+            a channel hold all of them, or rtm alone.
         kore_default_limit: Rows of a page where `limit` is missing.
         kore_page_clamp: A maximum of `limit`; the live API showed none.
         kore_short_pages: Every page after the first has a row less than asked.
@@ -84,10 +88,12 @@ class Assumptions:
     avaamo_over_maximum: Literal["clamp", "422"] = "clamp"
     avaamo_page_clamp: int | None = None
     avaamo_unit: Literal["seconds", "milliseconds", "microseconds"] = "seconds"
+    avaamo_forms: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     avaamo_other_units: Literal["take", "reject", "ignore"] = "take"
     avaamo_to_date: Literal["last", "after", "ignored"] = "last"
     avaamo_today: Literal["whole", "now"] = "whole"
     avaamo_removed_dates: Literal["ignore", "reject"] = "ignore"
+    kore_default_channel: Literal["all", "rtm"] = "all"
     kore_default_limit: int = 20
     kore_page_clamp: int | None = None
     kore_short_pages: bool = False
@@ -115,7 +121,8 @@ class Assumptions:
             body: The page.
             records: Its field that holds the records.
         """
-        is_counted = body.get("total") or body.get("total_entries")
+        counts = ("total", "total_entries", "totalCount")
+        is_counted = any(body.get(name) for name in counts)
         if body[records] or is_counted or self.nothing == "list":
             return Reply(200, body)
         return Reply(204, b"") if self.nothing == "204" else Reply(200, {records: None})

@@ -20,7 +20,7 @@ class Call:
 
     Attributes:
         vendor: Whose API was called.
-        endpoint: ``sessions``, ``messages`` or ``usage`` (Avaamo);
+        endpoint: As `Stream.endpoint` has it, such as ``sessions`` (Avaamo) or
             ``getSessions`` (Kore).
         bot: Agent or bot of the path; None for Kore's account-wide endpoint.
         method: HTTP method.
@@ -29,6 +29,7 @@ class Call:
         content: Request body.
         at: Arrival, in seconds of the monotonic clock.
         status: Status of the answer; None while there is none.
+        version: The endpoint as the path has it, its version included.
     """
 
     vendor: Vendor
@@ -40,6 +41,7 @@ class Call:
     content: bytes
     at: float
     status: int | None = None
+    version: str = ""
 
     @property
     def body(self) -> dict[str, Any]:

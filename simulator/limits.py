@@ -32,6 +32,7 @@ class Limits:
         kore_per_minute: Calls of a Kore bot.
         kore_per_hour: Calls of a Kore bot.
         avaamo_per_minute: Calls of the Avaamo account.
+        kore_per_api: Whether each of Kore's endpoints has a bucket of its own.
         minute: Seconds that the limits' minute lasts; shorter for tests.
         retry_after: Send Retry-After in seconds with a refusal.
         refused: Refused calls by bucket, ``avaamo`` or ``kore/<bot>``.
@@ -40,6 +41,7 @@ class Limits:
     kore_per_minute: int | None = None
     kore_per_hour: int | None = None
     avaamo_per_minute: int | None = None
+    kore_per_api: bool = False
     minute: float = 60.0
     retry_after: bool = False
     refused: Counter[str] = field(default_factory=Counter)
@@ -54,6 +56,8 @@ class Limits:
             RefusalError: With 429, if the call is beyond a limit.
         """
         bucket = "avaamo" if call.vendor == "avaamo" else f"kore/{call.bot}"
+        if self.kore_per_api and call.vendor == "kore":
+            bucket = f"{bucket}/{call.endpoint}"
         calls, now = self._calls[bucket], time.monotonic()
         while calls and calls[0] <= now - 60 * self.minute:
             calls.popleft()

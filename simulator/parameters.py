@@ -26,6 +26,9 @@ class Parameters:
             every field; the page names no unique key.
         open_fraction: Share of Kore sessions that stay open for days.
         hostile_text: Some Avaamo messages hold NUL or a lone surrogate.
+        task_messages: Share of Kore messages that are of alert and action tasks, which
+            the second version of getMessages leaves out.
+        pending_minutes: For how long a Kore message's status says that it is pending.
         kore_version: API version whose record shape Kore serves; ``mixed``
             has them all.
         now: The clock, in epoch seconds, to be moved at will; 0 stands for
@@ -39,6 +42,8 @@ class Parameters:
     equal_sessions: float = 0.0
     open_fraction: float = 0.02
     hostile_text: bool = False
+    task_messages: float = 0.0
+    pending_minutes: float = 0.0
     kore_version: Version = "v10"
     now: float = 0.0
 

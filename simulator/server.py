@@ -22,6 +22,7 @@ from simulator.avaamo import api as avaamo
 from simulator.exchange import Call, RefusalError, Reply, Vendor
 from simulator.faults import Answer, Faults
 from simulator.kore import api as kore
+from simulator.streams import STREAMS
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -116,17 +117,31 @@ class Simulator:
         application.add_routes(control.routes(self))
         route = application.router.add_route
         route("GET", "/bots/analytics/{bot}/{endpoint}.json", self._avaamo)
-        route("*", "/api/public/getSessions", self._kore)
-        route("*", "/api/public/{_:bot|stream}/{bot}/getSessions", self._kore)
+        for stream in STREAMS.values():
+            if stream.vendor == "avaamo" and not stream.path.startswith("/bots/"):
+                handler = partial(self._avaamo, endpoint=stream.endpoint)
+                route("GET", stream.path, handler)
+        for name in ("getSessions", "getMessages"):
+            route("*", f"/api/public/{name}", partial(self._kore, name=name))
+        route("*", "/api/public/{_:bot|stream}/{bot}/{name}", self._kore)
         return application
 
-    async def _avaamo(self, request: web.Request) -> web.StreamResponse:
-        call = await self._record(request, "avaamo", request.match_info["endpoint"])
+    async def _avaamo(
+        self, request: web.Request, endpoint: str | None = None
+    ) -> web.StreamResponse:
+        name = endpoint or request.match_info["endpoint"]
+        call = await self._record(request, "avaamo", name)
+        if call.bot is None:
+            call.bot = self.world.agent_of(call.headers.get("access-token"))
         reply = await self._reply(call, partial(avaamo.answer, call))
         return await self._send(request, call, reply)
 
-    async def _kore(self, request: web.Request) -> web.StreamResponse:
-        call = await self._record(request, "kore", "getSessions")
+    async def _kore(
+        self, request: web.Request, name: str | None = None
+    ) -> web.StreamResponse:
+        version = name or request.match_info["name"]
+        call = await self._record(request, "kore", version.removesuffix("V2"))
+        call.version = version
         reply = await self._reply(call, partial(kore.answer, call))
         headers = kore.response_headers(reply) | dict(reply.headers)
         return await self._send(request, call, replace(reply, headers=headers))

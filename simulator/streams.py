@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import override
 
 from simulator.avaamo import records as avaamo
-from simulator.avaamo import usage
+from simulator.avaamo import talks, usage
 from simulator.kore import records as kore
+from simulator.kore import talks as kore_talks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ class Stream(ABC):
         name: Its name, and that of its table.
         vendor: Whose it is.
         endpoint: The endpoint that serves it, as in `Call.endpoint`.
+        path: Its path; `{bot}` stands for the agent or bot.
         about: What a record is, for people.
         key: The columns of the key; the first one is the agent or bot.
         replication_key: The column that bookmarks are of.
@@ -47,6 +49,7 @@ class Stream(ABC):
     name: str
     vendor: Vendor
     endpoint: str
+    path: str
     about: str
     key: tuple[str, ...]
     replication_key: str
@@ -79,11 +82,21 @@ class ListStream(Stream):
     """A stream whose records are those of a paged list.
 
     Attributes:
+        field: The field of an answer that holds the records.
+        form: The parameters of a range and their unit, of Avaamo's: the unit is that of
+            the options if there is none.
+        default_days: How far back a list goes without a range, of Avaamo's; None: to
+            the beginning.
+        needs_own_token: Whether it is asked for by the token of the agent itself.
         draw: Draws a day of a bot, counted from the epoch.
         record: Makes the vendor's record of a row, as it stands now.
         emitted: Makes a tap's record of a bot and the vendor's record.
     """
 
+    field: str = "entries"
+    form: tuple[str, str, str | None] = ("from_timetoken", "to_timetoken", None)
+    default_days: float | None = 3
+    needs_own_token: bool = False
     draw: Callable[[Parameters, str, int], Day]
     record: Callable[[Parameters, Row], Record]
     emitted: Callable[[str, Record], Record]
@@ -116,6 +129,7 @@ _LISTS = (
         name="avaamo_messages",
         vendor="avaamo",
         endpoint="messages",
+        path="/bots/analytics/{bot}/messages.json",
         about="a message of a user, with the intent it was matched to",
         key=("agent_id", "message_uuid"),
         replication_key="timetoken",
@@ -129,6 +143,7 @@ _LISTS = (
         name="avaamo_sessions",
         vendor="avaamo",
         endpoint="sessions",
+        path="/bots/analytics/{bot}/sessions.json",
         about="a user's session with an agent",
         key=("agent_id", "layer_id", "created_at"),
         replication_key="timetoken",
@@ -142,6 +157,8 @@ _LISTS = (
         name="kore_sessions",
         vendor="kore",
         endpoint="getSessions",
+        field="sessions",
+        path="/api/public/bot/{bot}/getSessions",
         about="a session of a bot",
         key=("bot_id", "session_id"),
         replication_key="start_time",
@@ -151,12 +168,115 @@ _LISTS = (
         record=kore.session,
         emitted=kore.emitted_session,
     ),
+    ListStream(
+        name="kore_messages",
+        vendor="kore",
+        endpoint="getMessages",
+        path="/api/public/bot/{bot}/getMessages",
+        field="messages",
+        about="a message of a user or of the bot",
+        key=("bot_id", "message_id"),
+        replication_key="created_on",
+        bookmark="date-time",
+        time="created_on",
+        is_selected=False,
+        draw=kore_talks.draw_messages,
+        record=kore_talks.message,
+        emitted=kore_talks.emitted_message,
+    ),
+    ListStream(
+        name="kore_feedback",
+        vendor="kore",
+        endpoint="getFeedbackSurveyResponses",
+        path="/api/public/bot/{bot}/getFeedbackSurveyResponses",
+        field="result",
+        about="a user's answer to a survey",
+        key=("bot_id", "feedback_id"),
+        replication_key="timestamp",
+        bookmark="date-time",
+        time="timestamp",
+        is_selected=False,
+        draw=kore_talks.draw_feedback,
+        record=kore_talks.feedback,
+        emitted=kore_talks.emitted_feedback,
+    ),
+    ListStream(
+        name="kore_analytics",
+        vendor="kore",
+        endpoint="getAnalytics",
+        path="/api/public/bot/{bot}/getAnalytics",
+        field="result",
+        about="a message as it was understood, or a task that ran",
+        key=("bot_id", "type", "analytics_id"),
+        replication_key="timestamp",
+        bookmark="date-time",
+        time="timestamp",
+        is_selected=False,
+        draw=kore_talks.draw_analytics,
+        record=kore_talks.analytics,
+        emitted=kore_talks.emitted_analytics,
+    ),
+    ListStream(
+        name="avaamo_queries",
+        vendor="avaamo",
+        endpoint="query_insights",
+        path="/api/v1/agents/{bot}/query_insights.json",
+        field="queries",
+        form=("start_time", "end_time", "microseconds"),
+        default_days=None,
+        about="a query of a user, with its conversation",
+        key=("agent_id", "query_id"),
+        replication_key="timetoken",
+        bookmark="seconds",
+        time="created_at",
+        is_selected=False,
+        draw=avaamo.draw_messages,
+        record=talks.query,
+        emitted=talks.emitted_query,
+    ),
+    ListStream(
+        name="avaamo_transcripts",
+        vendor="avaamo",
+        endpoint="transcripts",
+        path="/v1/messages.json",
+        form=("from_timetoken", "to_timetoken", "seconds"),
+        default_days=None,
+        needs_own_token=True,
+        about="a message of a user or of the agent",
+        key=("agent_id", "message_uuid"),
+        replication_key="timetoken",
+        bookmark="seconds",
+        time="created_at",
+        is_selected=False,
+        draw=talks.draw_transcripts,
+        record=talks.transcript,
+        emitted=talks.emitted_transcript,
+    ),
+    ListStream(
+        name="avaamo_feedback",
+        vendor="avaamo",
+        endpoint="feedbacks",
+        path="/dashboard/bots/{bot}/feedbacks.json",
+        field="feedbacks",
+        form=("since_timetoken", "timetoken", "seconds"),
+        default_days=4,
+        about="a user's thumb up or down, with its comment",
+        key=("agent_id", "feedback_id"),
+        replication_key="timetoken",
+        bookmark="seconds",
+        time="created_at",
+        is_selected=False,
+        draw=talks.draw_feedback,
+        record=talks.feedback,
+        emitted=talks.emitted_feedback,
+    ),
 )
 _DAILY = (
     DailyStream(
         name="avaamo_usage",
         vendor="avaamo",
         endpoint="usage",
+        path="/bots/analytics/{bot}/usage.json",
         about="an agent's figures of a calendar day",
         key=("agent_id", "date"),
         replication_key="date",

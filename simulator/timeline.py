@@ -79,7 +79,19 @@ class Day(NamedTuple):
     ) -> Day:
         """Return a day with these times and numbers; all else is drawn."""
         kind = random.choices(range(len(shape.weights)), shape.weights, k=len(at))
-        seen = [instant + _delay(random, shape.late_fraction) for instant in at]
+        return cls.drawn_late(random, at, number, kind, shape.late_fraction)
+
+    @classmethod
+    def drawn_late(
+        cls,
+        random: Random,
+        at: Sequence[int],
+        number: Iterable[int],
+        kind: Iterable[int],
+        late_fraction: float,
+    ) -> Day:
+        """Return a day with these columns; how late its rows appear is drawn."""
+        seen = [instant + _delay(random, late_fraction) for instant in at]
         return cls.of(at, number, kind, seen)
 
     def splice(self, start: int, stop: int, rows: Day) -> Day:

@@ -45,6 +45,8 @@ class World(Parameters):
         agents: Avaamo's agent ids.
         bots: Kore's bot ids.
         avaamo_token: The one valid access token.
+        agent_tokens: Tokens of agents themselves; others have one that `agent_token`
+            makes.
         forbidden_agents: Agents the token has no permission on.
         app: The Kore app of every bot that `apps` does not name.
         apps: Kore apps by bot.
@@ -62,6 +64,7 @@ class World(Parameters):
         "st-0a1b2c3d-0002-5000-8000-000000000002",
     )
     avaamo_token: str = "simulated-access-token"  # noqa: S105 - made up
+    agent_tokens: dict[str, str] = field(default_factory=dict)
     forbidden_agents: set[str] = field(default_factory=set)
     app: App = DEFAULT_APP
     apps: dict[str, App] = field(default_factory=dict)
@@ -104,6 +107,16 @@ class World(Parameters):
     def record(self, row: Row) -> dict[str, Any]:
         """Return the vendor's record of a row, as it stands now."""
         return LISTS[row.stream].record(self, row)
+
+    def agent_token(self, agent: str | None) -> str:
+        """Return the token of an agent itself."""
+        return self.agent_tokens.get(agent or "", f"simulated-token-of-agent-{agent}")
+
+    def agent_of(self, token: str | None) -> str | None:
+        """Return the agent whose own token it is, if it is one."""
+        return next(
+            (agent for agent in self.agents if self.agent_token(agent) == token), None
+        )
 
     def bots_of(self, stream: str) -> tuple[str, ...]:
         """Return the agents or the bots, whichever a stream is of."""

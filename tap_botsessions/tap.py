@@ -262,7 +262,7 @@ class TapBotsessions(StrictTap):
         Raises:
             BotError: A bot can't be read.
         """
-        for stream in self.bot_streams:  # the audit trail has nothing to audit
+        for stream in self.selected_streams:  # the audit trail has nothing to audit
             stream.emit.sample()
 
     def summary(self) -> Iterator[str]:

@@ -104,6 +104,10 @@ def config_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
         "avaamo_base_url": simulator.url,
         "avaamo_access_token": world.avaamo_token,
         "avaamo_agent_ids": list(world.agents),
+        "avaamo_agent_tokens": [
+            {"agent_id": agent, "token": world.agent_token(agent)}
+            for agent in world.agents
+        ],
         "kore_base_url": simulator.url,
         "kore_client_id": world.app.client_id,
         "kore_client_secret": world.app.client_secret,

@@ -73,18 +73,17 @@ def default_of(name: str, setting: dict[str, Any]) -> str:
     return "required" if name in SCHEMA["required"] else ""
 
 
-REQUESTS = {
-    "avaamo": "GET /bots/analytics/{{agent}}/{endpoint}.json",
-    "kore": "POST /api/public/bot/{{bot}}/{endpoint}",
-}
-"""How a stream is asked for, by its vendor."""
+METHODS = {"avaamo": "GET", "kore": "POST"}
+"""How a list is asked for, by its vendor."""
 
 
 def streams_table() -> str:
     """The streams as a Markdown table."""
     rows = []
     for stream in STREAMS.values():
-        request = REQUESTS[stream.vendor].format(endpoint=stream.endpoint)
+        noun = stream.bot_key.removesuffix("_id")
+        path = stream.path.replace("{bot}", f"{{{noun}}}")
+        request = f"{METHODS[stream.vendor]} {path}"
         cells = (
             f"`{stream.name}`",
             f"`{request}`{', a day each' if stream.name in DAILY else ''}",

@@ -15,6 +15,9 @@ STREAMS = tuple(name for name, stream in table.STREAMS.items() if stream.is_sele
 LISTS = tuple(name for name in STREAMS if name in table.LISTS)
 """Those whose records are those of paged lists."""
 
+OPTIONAL = tuple(name for name, each in table.STREAMS.items() if not each.is_selected)
+"""Those that are not."""
+
 AVAAMO_LISTS = tuple(name for name in LISTS if table.LISTS[name].vendor == "avaamo")
 
 KEYS = {name: stream.key for name, stream in table.STREAMS.items()} | {

@@ -1,7 +1,8 @@
-"""Avaamo's analytics API: sessions.json, messages.json and usage.json.
+"""Avaamo's lists, and usage.json of its analytics API.
 
-Sources: the vendor's pages "User sessions", "Messages" and "Usage". The pages
-show the body of 422 only; the bodies of 401, 403 and 404 are assumptions.
+Sources: the vendor's pages "User sessions", "Messages", "Usage", "Query insights",
+"Get messages" and "Feedback". The pages show the body of 422 only; the bodies of 401,
+403 and 404 are assumptions.
 """
 
 from __future__ import annotations
@@ -25,18 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simulator.assumptions import Assumptions
+    from simulator.streams import ListStream
     from simulator.world import World
 
 DEFAULT_PER_PAGE = 25
 MAXIMUM_PER_PAGE = 100
-DEFAULT_DAYS = 3
+USAGE_DAYS = 3
 UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 """How many of a unit are a second."""
 
 _STREAMS = {
-    stream.endpoint: stream.name
-    for stream in LISTS.values()
-    if stream.vendor == "avaamo"
+    stream.endpoint: stream for stream in LISTS.values() if stream.vendor == "avaamo"
 }
 
 # Defaults of usage.json fall on midnights of US Pacific time, whatever the
@@ -53,16 +53,20 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     Raises:
         RefusalError: If the vendor would refuse it.
     """
-    agent = _authorized_agent(call, world)
+    stream = _STREAMS.get(call.endpoint)
+    agent = _authorized_agent(
+        call, world, is_own=bool(stream and stream.needs_own_token)
+    )
+    if stream:
+        return _page(call, world, options, (stream, agent))
     if call.endpoint == "usage":
         return _usage(call, world, options, agent)
-    if call.endpoint in _STREAMS:
-        return _page(call, world, options, agent)
     raise RefusalError(404, {"error": "Not Found"})
 
 
-def _authorized_agent(call: Call, world: World) -> str:
-    if call.headers.get("access-token") != world.avaamo_token:
+def _authorized_agent(call: Call, world: World, *, is_own: bool) -> str:
+    token = call.headers.get("access-token")
+    if token != (world.agent_token(call.bot) if is_own else world.avaamo_token):
         raise RefusalError(401, {"error": "Access token missing or invalid"})
     if call.bot is None or call.bot not in world.agents:
         raise RefusalError(404, {"error": "Agent not found"})
@@ -72,12 +76,15 @@ def _authorized_agent(call: Call, world: World) -> str:
     return call.bot
 
 
-def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
+def _page(
+    call: Call, world: World, options: Assumptions, of: tuple[ListStream, str]
+) -> Reply:
+    stream, agent = of
     per_page = _per_page(call, options)
     page = _integer(call, "page", 1)
-    window = options.window(*_window(call, world, options))
+    window = options.window(*_window(call, world, options, stream))
     check_width(*window, options)
-    rows = world.rows(_STREAMS[call.endpoint], agent, *window)
+    rows = world.rows(stream.name, agent, *window)
     order = _order(options, len(rows), key=(agent, *window))
     listed = cut_page(rows, order, ((page - 1) * per_page, per_page), world, options)
     body = {
@@ -86,9 +93,11 @@ def _page(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
         "total_entries": listed.total,
         "total_pages": math.ceil(listed.total / per_page),
         "time_token": float(world.now),
-        "entries": [options.extended(world.record(row), agent) for row in listed.rows],
+        stream.field: [
+            options.extended(world.record(row), agent) for row in listed.rows
+        ],
     }
-    return options.page(body, "entries")
+    return options.page(body, stream.field)
 
 
 def _per_page(call: Call, options: Assumptions) -> int:
@@ -98,16 +107,22 @@ def _per_page(call: Call, options: Assumptions) -> int:
     return min(per_page, options.avaamo_page_clamp or MAXIMUM_PER_PAGE)
 
 
-def _window(call: Call, world: World, options: Assumptions) -> tuple[Decimal, Decimal]:
+def _window(
+    call: Call, world: World, options: Assumptions, stream: ListStream
+) -> tuple[Decimal, Decimal]:
     """Return the ends of the window in epoch milliseconds.
 
-    Time tokens are read in the unit of the options.
+    Time tokens are read in the form of the options; other parameters are passed by.
     """
+    start_name, end_name, unit = options.avaamo_forms.get(stream.name, stream.form)
+    unit = unit or options.avaamo_unit
     removed = {"from_date", "to_date"} & call.params.keys()
     if removed and options.avaamo_removed_dates == "reject":
         raise RefusalError(422, {"error": "from_date and to_date are not supported"})
-    end = _token(call, options, "to_timetoken", Decimal(repr(world.now)))
-    start = _token(call, options, "from_timetoken", end - DEFAULT_DAYS * 86_400)
+    end = _token(call, options, (end_name, unit), Decimal(repr(world.now)))
+    days = stream.default_days
+    earliest = Decimal(0) if days is None else end - Decimal(days) * 86_400
+    start = _token(call, options, (start_name, unit), earliest)
     if end < start:
         raise RefusalError(422, _REVERSED)
     return start * SECOND, end * SECOND
@@ -139,10 +154,13 @@ def _integer(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
-def _token(call: Call, options: Assumptions, name: str, default: Decimal) -> Decimal:
-    """Return a time token in seconds."""
+def _token(
+    call: Call, options: Assumptions, of: tuple[str, str], default: Decimal
+) -> Decimal:
+    """Return a time token, of a name and in a unit, in seconds."""
+    name, unit = of
     try:
-        token = Decimal(call.params[name]) / UNITS[options.avaamo_unit]
+        token = Decimal(call.params[name]) / UNITS[unit]
     except KeyError:
         return default
     except InvalidOperation:
@@ -167,7 +185,7 @@ def _usage(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
     name = "" if options.avaamo_to_date == "ignored" else "to_date"
     last, last_zone = _date(call, name, zone, today)
     first, first_zone = _date(
-        call, "from_date", zone, last - timedelta(days=DEFAULT_DAYS)
+        call, "from_date", zone, last - timedelta(days=USAGE_DAYS)
     )
     start = _midnight(first, first_zone)
     if options.avaamo_to_date == "after":

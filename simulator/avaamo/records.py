@@ -118,14 +118,14 @@ def _pauses(random: Random, count: int) -> list[int]:
 def session(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a session as sessions.json lists it."""
     seed = parameters.seed
-    random = _dice(seed, row)
+    random = dice_of(seed, row)
     user = _user(seed, row.bot, _user_number(row.number))
     last_name = {} if user.last_name is None else {"last_name": user.last_name}
     return {
         "first_name": user.first_name,
         **last_name,
         "layer_id": user.layer_id,
-        "created_at": _created_at(random, row.at),
+        "created_at": created_at(random, row.at),
     }
 
 
@@ -140,7 +140,7 @@ def _user_number(number: int) -> int:
 def message(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a message as messages.json lists it."""
     seed = parameters.seed
-    random = _dice(seed, row)
+    random = dice_of(seed, row)
     contents = _CONTENTS + _HOSTILE if parameters.hostile_text else _CONTENTS
     user = _user(seed, row.bot, row.number % USERS)
     layer_id = {} if random.randrange(20) == 0 else {"layer_id": user.layer_id}
@@ -150,7 +150,7 @@ def message(parameters: Parameters, row: Row) -> dict[str, Any]:
         "content": random.choice(contents),
         "intent_type": INTENT_TYPES[row.kind],
         "channel_name": random.choice(("web", "msteams", "ivr")),
-        "created_at": _created_at(random, row.at),
+        "created_at": created_at(random, row.at),
         "user": {"first_name": user.first_name, **layer_id},
         "intent_name": random.choice(("custom code", "order status", "opening hours")),
     }
@@ -182,12 +182,13 @@ def emitted_message(agent: str, raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _created_at(random: Random, at: int) -> float:
+def created_at(random: Random, at: int) -> float:
     """Return epoch seconds; whole ones are sometimes an int, as in the samples."""
     if at % SECOND or random.randrange(2):
         return at / SECOND
     return at // SECOND
 
 
-def _dice(seed: int, row: Row) -> Random:
+def dice_of(seed: int, row: Row) -> Random:
+    """Return the random generator that belongs to a row."""
     return dice(seed, row.stream, row.bot, row.at, row.number)

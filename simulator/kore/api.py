@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from simulator.exchange import Call, RefusalError, Reply
+from simulator.exchange import Call, Reply
 from simulator.kore.filters import Filters, matching
 from simulator.kore.records import ID_LAG, life
+from simulator.kore.requests import limit_of, natural, refusal, window_of
+from simulator.kore.talks_api import page
 from simulator.lists import Listed, check_width, cut_page
-from simulator.timeline import DAY, SECOND, Row
+from simulator.streams import LISTS
+from simulator.timeline import SECOND, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +31,10 @@ if TYPE_CHECKING:
     from simulator.world import App, World
 
 MAXIMUM_SESSION_IDS = 50
-LONGEST_WINDOW = 7 * DAY
-"""In milliseconds; exactly seven days were accepted by the live API."""
+
+_LISTS = {
+    stream.endpoint: stream for stream in LISTS.values() if stream.vendor == "kore"
+}
 
 
 def answer(call: Call, world: World, options: Assumptions) -> Reply:
@@ -39,15 +44,17 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
         RefusalError: If the vendor would refuse it.
     """
     if call.method != "POST":
-        raise _refusal(405, "Method Not Allowed")
+        raise refusal(405, "Method Not Allowed")
     bots = _authorized_bots(call, world)
     try:
         body = call.body
+        if call.endpoint != "getSessions":
+            return page(call, world, options, (_LISTS[call.endpoint], bots))
         if "sessionId" in body:
             return _by_id(body, world, options, bots)
         return _page(call, body, world, options, bots)
     except (KeyError, TypeError, ValueError):
-        raise _refusal(412, "Validation errors/ Invalid arguments") from None
+        raise refusal(412, "Validation errors/ Invalid arguments") from None
 
 
 def response_headers(reply: Reply) -> dict[str, str]:
@@ -58,20 +65,16 @@ def response_headers(reply: Reply) -> dict[str, str]:
     return headers
 
 
-def _refusal(status: int, message: str, code: int | None = None) -> RefusalError:
-    return RefusalError(status, {"errors": [{"msg": message, "code": code or status}]})
-
-
 def _authorized_bots(call: Call, world: World) -> tuple[str, ...]:
     """Return the bots the token of the `auth` header gives access to."""
-    invalid = _refusal(401, "Invalid SDK credentials", 4002)
+    invalid = refusal(401, "Invalid SDK credentials", 4002)
     token = call.headers.get("auth")
     if token is None:
         raise invalid
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.DecodeError:
-        raise _refusal(401, "Invalid JWT token", 4002) from None
+        raise refusal(401, "Invalid JWT token", 4002) from None
     client_id = claims.get("appId", claims.get("iss"))
     wanted = world.bots if call.bot is None else (call.bot,)
     apps = {bot: world.apps.get(bot, world.app) for bot in wanted if bot in world.bots}
@@ -79,7 +82,7 @@ def _authorized_bots(call: Call, world: World) -> tuple[str, ...]:
     if not bots or not _is_signed(token, apps[bots[0]]):
         raise invalid
     if not apps[bots[0]].scoped:
-        raise _refusal(401, "Permission denied. Scope is incorrect!", 4002)
+        raise refusal(401, "Permission denied. Scope is incorrect!", 4002)
     return bots
 
 
@@ -103,7 +106,7 @@ def _by_id(
     """Return sessions by id, all other filters ignored."""
     wanted = body["sessionId"]
     if len(wanted) > MAXIMUM_SESSION_IDS:
-        raise _refusal(400, "A maximum of 50 session ids is allowed")
+        raise refusal(400, "A maximum of 50 session ids is allowed")
     found = {name: _find(name, world, bots) for name in wanted}
     rows = sorted(
         (row for row in found.values() if row is not None),
@@ -148,9 +151,9 @@ def _page(
         user_id=body.get("userId"),
         tags=_tags(body),
     )
-    window = options.window(*_window(body, world, options))
+    window = options.window(*window_of(body, world, options))
     check_width(*window, options)
-    skip, limit = _natural(body, ("skip", "offset"), 0), _limit(body, options)
+    skip, limit = natural(body, ("skip", "offset"), 0), limit_of(body, options)
     if skip and options.kore_short_pages:
         limit = max(1, limit - 1)
     rows = matching(world, bots, window, filters)
@@ -174,55 +177,6 @@ def _content(listed: Listed, world: World, options: Assumptions) -> dict[str, An
             for row in listed.rows
         ],
     }
-
-
-def _limit(body: dict[str, Any], options: Assumptions) -> int:
-    limit = _natural(body, ("limit",), options.kore_default_limit)
-    return min(limit, options.kore_page_clamp or limit)
-
-
-def _natural(body: dict[str, Any], names: Sequence[str], default: int) -> int:
-    value = next((body[name] for name in names if name in body), default)
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(value)
-    return value
-
-
-def _window(
-    body: dict[str, Any], world: World, options: Assumptions
-) -> tuple[int, int]:
-    """Return the ends of the window in epoch milliseconds, with the defaults."""
-    week = timedelta(milliseconds=LONGEST_WINDOW)
-    start, end = _moment(body.get("dateFrom")), _moment(body.get("dateTo"))
-    if end is None:
-        now = datetime.fromtimestamp(world.now, tz=UTC)
-        end = now if start is None else start + week
-    if start is None:
-        start = end - week
-    if end - start > week:
-        raise _refusal(400, "The duration between dateTo and dateFrom exceeds 7 days")
-    last = _milliseconds(end)
-    if _is_date(body.get("dateTo")) and options.kore_date_only_to == "end":
-        last += DAY - 1
-    return _milliseconds(start), last
-
-
-def _is_date(text: object) -> bool:
-    return isinstance(text, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text))
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Read ``yyyy-mm-dd`` or ``yyyy-mm-ddThh:mm:ss.msZ``, always GMT.
-
-    The page also writes a space before the T.
-    """
-    if text is None:
-        return None
-    return datetime.fromisoformat(text.replace(" T", "T")).replace(tzinfo=UTC)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * SECOND)
 
 
 def _tags(body: dict[str, Any]) -> tuple[tuple[str, str, tuple[object, ...]], ...]:

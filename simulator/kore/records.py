@@ -74,9 +74,17 @@ class State(NamedTuple):
 
 def draw_sessions(parameters: Parameters, bot: str, day: int) -> Day:
     """Return the sessions of a bot's day, counted from the epoch."""
-    random = dice(parameters.seed, "kore_sessions", bot, day)
-    count = int(parameters.sessions_of(bot) + random.random())
-    shape = Shape(_CONTAINMENT_WEIGHTS, parameters.late_fraction)
+    rate = parameters.sessions_of(bot)
+    return _draw_sessions(parameters.seed, rate, parameters.late_fraction, bot, day)
+
+
+@lru_cache(maxsize=4096)
+def _draw_sessions(
+    seed: int, rate: float, late_fraction: float, bot: str, day: int
+) -> Day:
+    random = dice(seed, "kore_sessions", bot, day)
+    count = int(rate + random.random())
+    shape = Shape(_CONTAINMENT_WEIGHTS, late_fraction)
     return draw_day(random, day, count, shape)
 
 
@@ -133,16 +141,14 @@ def session(parameters: Parameters, row: Row) -> dict[str, Any]:
 
 
 def _session(row: Row, life: Life, state: State, version: Version) -> dict[str, Any]:
-    if version == "mixed":
-        version = _pick(("v7", "v8", "v9", "v10", "2025"), life.look // 101)
+    version = version_of(life, version)
     new = version == "2025"
-    channels = ("rtm", "msteams", "korevg") if new else ("rtm", "sms")
     # Documented as 1 or 0, shown as a boolean.
     developer = (False, True, 0, 1) if new else (False, True)
     record = {
         "sessionId": life.session_id,
         "botId": row.bot,
-        "channel": _pick(channels, life.look),
+        "channel": channel_of(life, version),
         "userId": life.user_id,
         "start_time": iso(row.at),
         "end_time": iso(state.end),
@@ -156,6 +162,19 @@ def _session(row: Row, life: Life, state: State, version: Version) -> dict[str, 
         "containmentType": state.containment_type,
     }
     return {name: record[name] for name in record if name not in _ABSENT[version]}
+
+
+def version_of(life: Life, version: Version) -> Version:
+    """Return the version in whose shape a session is served."""
+    if version == "mixed":
+        return _pick(("v7", "v8", "v9", "v10", "2025"), life.look // 101)
+    return version
+
+
+def channel_of(life: Life, version: Version) -> str:
+    """Return the channel of a session."""
+    is_new = version_of(life, version) == "2025"
+    return _pick(("rtm", "msteams", "korevg") if is_new else ("rtm", "sms"), life.look)
 
 
 _V10 = {"sessionStatus", "noOfMessagesExchanged", "noOfTasksExecuted"}

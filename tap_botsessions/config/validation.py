@@ -148,12 +148,12 @@ def _text_lines(config: Config) -> Iterator[str]:
                 yield f"{where}: holds characters that can't be shown"
     headers = [name for vendor in VENDORS for name in vendor.headers]
     for name in (*headers, "user_agent"):
-        value = config.get(name) or ""
-        if not (value.isascii() and value.isprintable() and value.strip() == value):
-            yield (
-                f"{name}: holds characters that an HTTP header can't carry, or white "
-                f"space around it"
-            )
+        for where, text in _strings(config.get(name), name):
+            if not (text.isascii() and text.isprintable() and text.strip() == text):
+                yield (
+                    f"{where}: holds characters that an HTTP header can't carry, or "
+                    f"white space around it"
+                )
 
 
 def _never_blank() -> Sequence[str]:

@@ -215,6 +215,12 @@ class AnswerError(BotError):
     failure_type = "config_error"
 
 
+class SettingError(BotError):
+    """A bot can't be read as the settings are; the message says what to change."""
+
+    failure_type = "config_error"
+
+
 class BookmarkError(BotError):
     """The state of a bot can't be used: its bookmark, or what is read again by id."""
 

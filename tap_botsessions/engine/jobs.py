@@ -338,7 +338,7 @@ class Lane:
         for bot in [*self._bots]:
             result = outcome
             if not isinstance(outcome, BotError):
-                result = outcome.for_bot(bot)
+                result = outcome.for_bot(bot, is_only=len(self.job.bots) == 1)
             if isinstance(result, BotError):
                 self._bots.remove(bot)
             elif is_charged:

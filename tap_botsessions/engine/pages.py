@@ -40,7 +40,8 @@ class Page(NamedTuple):
             this page can't be used.
         answered_ids: Where ids were asked for, those that are answered.
         missing_ids: Those of them that don't exist.
-        keys: What identifies each record that came, where some of them make no row.
+        keys: What identifies each record that came, those that make no row included;
+            if not given, what identifies the rows.
         size: Bytes of memory that it takes, about.
     """
 
@@ -155,22 +156,28 @@ class WindowResult:
         window = self.window
         if window is None or not seen:
             return self
-        known = {row.key for row in self.rows}
-        more = [row for key, row in seen.items() if key not in known]
-        if not more:
-            return self
-        rows = [*self.rows, *(row for row in more if row.time in window)]
-        outside = {row.key: row for row in more if row.time not in window}
+        if known := {row.key for row in self.rows}:
+            seen = {key: row for key, row in seen.items() if key not in known}
+        start, end = window.start, window.end
+        within = [row for row in seen.values() if start <= row.time < end]
+        outside: Seen = {}
+        if len(within) < len(seen):
+            outside = {
+                key: row for key, row in seen.items() if not start <= row.time < end
+            }
+        rows = [*self.rows, *within]
         return replace(
             self,
             rows=sorted(rows, key=attrgetter("time", "key")),
             carried_over=outside | self.carried_over,
         )
 
-    def for_bot(self, bot: str) -> WindowResult | BotError:
+    def for_bot(self, bot: str, *, is_only: bool) -> WindowResult | BotError:
         """The part of one of the bots that were read together, or why there is none."""
         if error := self.errors.get(bot):
             return error
+        if is_only:
+            return self
         return replace(self, rows=[row for row in self.rows if row.bot == bot])
 
 
@@ -186,3 +193,4 @@ class CountResult(WindowResult):
 
 
 Reading = Generator[Sequence[Fetch], Sequence[Page], WindowResult]
+Requests = Generator[Sequence[Fetch], Sequence[Page], None]

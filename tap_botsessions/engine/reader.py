@@ -71,7 +71,7 @@ class _Union:
 
     def add(self, *pages: Page) -> None:
         for page in pages:
-            self.rows.update((row.key, row) for row in page.rows)
+            self.rows.update({row.key: row for row in page.rows})
             self.errors.update(page.errors)
             self.errors.pop(NOBODY, None)
         if self.bots and self.bots <= self.errors.keys():

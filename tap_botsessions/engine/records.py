@@ -26,6 +26,9 @@ A conversion takes any JSON value but null, and raises TypeError or ValueError w
 value does not fit the column.
 """
 
+Derived = Mapping[str, Callable[[Mapping[str, Any]], Any]]
+"""Columns that are made of a record's others, by name."""
+
 ADDITIONAL_FIELDS = "additional_fields"
 
 _NUMBER: msgspec.json.Decoder[int | float] = msgspec.json.Decoder(int | float)
@@ -99,6 +102,11 @@ def instant(value: object) -> str:
     return to_rfc3339(parse_instant(value))
 
 
+def written(value: object) -> str:
+    """A string as it came; any other JSON as it is written."""
+    return value if isinstance(value, str) else _written(value)
+
+
 def mapping(value: object) -> dict[str, Any]:
     """An object as it came."""
     if not isinstance(value, dict):
@@ -162,7 +170,9 @@ def shape(raw: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
 
 
 def shape_all(
-    raws: Sequence[Mapping[str, Any]], columns: Columns
+    raws: Sequence[Mapping[str, Any]],
+    columns: Columns,
+    left_out: frozenset[str] = frozenset(),
 ) -> list[dict[str, Any]]:
     """Give a vendor's objects the columns of their stream.
 
@@ -171,6 +181,7 @@ def shape_all(
     Args:
         raws: The objects as the vendor sent them.
         columns: The stream's columns.
+        left_out: Fields that are not read.
 
     Returns:
         For each, every column, null where the vendor sent nothing, and
@@ -181,7 +192,7 @@ def shape_all(
     rows = [tuple(map(raw.get, columns)) for raw in raws]
     names = [name for name, _ in columns.values()]
     records = [dict(zip(names, row, strict=True)) for row in rows]
-    fields = columns.keys()
+    fields = columns.keys() | left_out
     for raw, record in zip(raws, records, strict=True):
         record[ADDITIONAL_FIELDS] = (
             None
@@ -207,6 +218,14 @@ def shape_all(
                 field: _written(value) if _is_deep({type(value)}, [value]) else value
                 for field, value in additional.items()
             }
+    return records
+
+
+def derive(records: list[dict[str, Any]], derived: Derived) -> list[dict[str, Any]]:
+    """Add the columns to records, in place, that are made of their others."""
+    for name, make in derived.items():
+        for record in records:
+            record[name] = make(record)
     return records
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import timedelta
 
-    from tap_botsessions.engine.options import Config, Options
+    from tap_botsessions.engine.options import Config, Limits, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import (
         Lists,
@@ -109,6 +109,7 @@ class VendorStream(ABC):
         bot_key: The column that holds the bot's id, and the key of its state.
         primary_keys: The columns that identify a record.
         replication_key: The column whose values bookmarks are like.
+        selected_by_default: Whether it is read unless a catalog says otherwise.
         options: What the run is asked to do.
         transport: What its requests are made by.
         bots: The ids of the bots to read.
@@ -122,6 +123,7 @@ class VendorStream(ABC):
     bot_key: ClassVar[str]
     primary_keys: ClassVar[tuple[str, ...]]
     replication_key: ClassVar[str]
+    selected_by_default: ClassVar[bool] = True
 
     def __init__(
         self, options: Options, transport: Transport, bots: Sequence[str]
@@ -144,6 +146,11 @@ class VendorStream(ABC):
     def config(self) -> Config:
         """The settings."""
         return self.options.config
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds that are no settings."""
+        return self.options.limits
 
     @property
     def bot_noun(self) -> str:
@@ -289,9 +296,7 @@ class ListStream(VendorStream):
 
     @override
     def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
-        capacity = self._capacities.setdefault(
-            tuple(bots), Capacity(self.options.limits)
-        )
+        capacity = self._capacities.setdefault(tuple(bots), Capacity(self.limits))
         return self.with_lists(
             bots, window, lambda lists: read_window(lists, window, seen, capacity, bots)
         )

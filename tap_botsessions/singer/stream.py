@@ -63,6 +63,7 @@ class SingerStream(Stream):
         super().__init__(tap, schema=source.schema, name=source.name)
         self.primary_keys = source.primary_keys
         self.replication_key = source.replication_key
+        self.selected_by_default = source.selected_by_default
         self.source = source
         self.emit = Emitter(tap, self)
         self.progress = StreamProgress(source.name, source.bot_noun, source.bots)
@@ -127,7 +128,7 @@ class SingerStream(Stream):
             self._jobs([context[source.bot_key]] if context else source.bots),
             workers=Workers(source.config["max_concurrent_requests"]),
             retries=source.config["max_retries"],
-            limits=source.options.limits,
+            limits=source.limits,
             on_tick=self._on_tick,
         ) as scheduler:
             for outcome in scheduler:
@@ -163,7 +164,7 @@ class SingerStream(Stream):
         revisits = self.source.revisits
         rows = revisits.to_emit(bot, result) if revisits else result.rows
         records = [row.record for row in rows]
-        size = _rows_per_write(result, self.source.options.limits)
+        size = _rows_per_write(result, self.source.limits)
         for start in range(0, len(records), size):
             if start:
                 scheduler.poll()

@@ -822,7 +822,7 @@ def test_a_dry_run_makes_few_requests_and_leaves_no_thread(
     assert tap.run_connection_test()
     assert reader_threads() == []
     sent = len(simulator.requests)
-    assert sent <= len(STREAMS) * 8 * 3
+    assert sent <= len(tap.streams) * 8 * 3
     time.sleep(0.05)
     assert len(simulator.requests) == sent
 

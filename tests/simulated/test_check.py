@@ -50,8 +50,14 @@ def test_few_requests_are_made(simulator: Simulator) -> None:
         ({"avaamo_order": "ascending"}, "do not begin with the newest record"),
         ({"bounds": "open_start"}, "A list lacks what is at its very start"),
         ({"bounds": "half_open"}, "A list lacks what is at its very end"),
-        ({"avaamo_unit": "microseconds"}, "It counts time in microseconds"),
-        ({"avaamo_unit": "milliseconds"}, "It counts time in milliseconds"),
+        (
+            {"avaamo_unit": "microseconds"},
+            "to_timetoken in microseconds, not from",
+        ),
+        (
+            {"avaamo_unit": "milliseconds"},
+            "to_timetoken in milliseconds, not from",
+        ),
     ],
 )
 def test_a_vendor_that_differs_from_the_assumptions_is_noticed(

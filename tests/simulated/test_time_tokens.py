@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from simulator import Rule, Simulator, World
 from simulator.faults import status
-from tap_botsessions.vendors.avaamo.time_tokens import in_seconds
+from tap_botsessions.vendors.avaamo.time_forms import in_seconds
 from tests.conftest import end_of, sync
 from tests.truth import AVAAMO_LISTS as LISTS
 from tests.truth import assert_same, expected
@@ -64,7 +64,8 @@ def test_another_unit_is_detected_and_logged(
         # It answers with its last days; records outside of the range give it away.
         busy.world.now += 20 * 86_400
     assert_whole(busy, max_concurrent_requests=workers, end_date="2026-03-09T00:00:00Z")
-    assert f"Avaamo counts time in {unit}; so does this run" in caplog.text
+    form = f"from_timetoken and to_timetoken in {unit}"
+    assert f"Avaamo takes {form}; so does this run" in caplog.text
 
 
 @pytest.mark.parametrize("others", ["take", "reject", "ignore"])

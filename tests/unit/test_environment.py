@@ -39,6 +39,9 @@ def read_environment(
     return TapBotsessions(config=file, parse_env_config=True).config
 
 
+TOKENS = [{"agent_id": "201", "token": "hunter2-of-an-agent"}]
+
+
 @pytest.mark.parametrize(
     ("name", "written", "value"),
     [
@@ -59,6 +62,8 @@ def read_environment(
         ("kore_containment_types", '["agent"]', ["agent"]),
         ("kore_tags", '{"and": [{"name": "plan"}]}', {"and": [{"name": "plan"}]}),
         ("kore_bot_credentials", json.dumps([OWN]), [OWN]),
+        ("kore_budget_per_api", "true", True),
+        ("avaamo_agent_tokens", json.dumps(TOKENS), TOKENS),
     ],
 )
 def test_a_setting_of_every_type_is_read_from_the_environment(
@@ -70,6 +75,11 @@ def test_a_setting_of_every_type_is_read_from_the_environment(
 
 
 EVERY: dict[str, Any] = {
+    "avaamo_agent_tokens": TOKENS,
+    "kore_messages_api": "v1",
+    "kore_messages_page_size": 50,
+    "kore_analytics_types": ["failtask"],
+    "kore_budget_per_api": True,
     **BOTH,
     "end_date": "2026-06-01T00:00:00Z",
     "window_days": 2.5,

@@ -37,7 +37,7 @@ from tap_botsessions.engine.records import (
 from tap_botsessions.engine.schemas import load_schema
 from tap_botsessions.vendors.avaamo.streams import AvaamoMessages, AvaamoSessions, user
 from tap_botsessions.vendors.avaamo.usage import AvaamoUsage
-from tap_botsessions.vendors.kore.streams import KoreSessions
+from tap_botsessions.vendors.kore.sessions import KoreSessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

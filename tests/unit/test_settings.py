@@ -63,6 +63,10 @@ OWN: Config = {
 
 # The contract: the type or types, the default, and whatever else the schema says.
 STRING, NUMBER, INTEGER = ["string"], ["number"], ["integer"]
+TYPES = [
+    *("successintent", "failintent", "successtask", "failtask"),
+    *("performance", "unhandledutterance"),
+]
 CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     "start_date": (STRING, None, {"format": "date-time"}),
     "end_date": (STRING, None, {"format": "date-time"}),
@@ -82,6 +86,23 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     "avaamo_base_url": (STRING, None, {}),
     "avaamo_access_token": (STRING, None, {"secret": True, "writeOnly": True}),
     "avaamo_agent_ids": (["array"], None, {"items": {"type": ["string", "integer"]}}),
+    "avaamo_agent_tokens": (
+        ["array"],
+        None,
+        {
+            "secret": True,
+            "writeOnly": True,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "agent_id": {"type": ["string", "integer"]},
+                    "token": {"type": STRING, "secret": True, "writeOnly": True},
+                },
+                "required": ["agent_id", "token"],
+                "additionalProperties": False,
+            },
+        },
+    ),
     "avaamo_utc_offset": (INTEGER, 0, {"minimum": -86_399, "maximum": 86_399}),
     "avaamo_page_size": (INTEGER, 100, {"minimum": 1, "maximum": 100}),
     "avaamo_requests_per_minute": (INTEGER, 50, {"minimum": 1}),
@@ -127,6 +148,14 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     "kore_tags": (["object"], None, {"properties": {}, "additionalProperties": True}),
     "kore_session_ids": (["array"], None, {"items": {"type": STRING}}),
     "kore_page_size": (INTEGER, 1000, {"minimum": 1, "maximum": 10_000}),
+    "kore_messages_api": (STRING, "v2", {"enum": ["v2", "v1"]}),
+    "kore_messages_page_size": (INTEGER, 10_000, {"minimum": 1, "maximum": 10_000}),
+    "kore_analytics_types": (
+        ["array"],
+        None,
+        {"items": {"type": STRING, "enum": TYPES}},
+    ),
+    "kore_budget_per_api": (["boolean"], False, {}),
     "kore_requests_per_minute": (INTEGER, 60, {"minimum": 1}),
     "kore_requests_per_hour": (INTEGER, 1800, {"minimum": 1}),
     "kore_open_session_days": (NUMBER, 14, {"minimum": 0, "maximum": 36_500}),
@@ -520,6 +549,21 @@ def test_one_vendor_is_enough(config: Config) -> None:
             "must be of type string",
         ),
         ({"avaamo_access_token": "hunter2\n"}, "avaamo_access_token", "HTTP header"),
+        (
+            {"avaamo_agent_tokens": [{"agent_id": "201", "token": "hunter2 "}]},
+            "avaamo_agent_tokens[0]['token']",
+            "HTTP header",
+        ),
+        (
+            {"avaamo_agent_tokens": [{"agent_id": "201", "token": " "}]},
+            "avaamo_agent_tokens[0]['token']",
+            "is blank",
+        ),
+        (
+            {"avaamo_agent_tokens": [{"agent_id": "201"}]},
+            "avaamo_agent_tokens[0]['token']",
+            "is missing",
+        ),
         ({"avaamo_access_token": "hunter2\0"}, "avaamo_access_token", "HTTP header"),
         ({"avaamo_access_token": " hunter2"}, "avaamo_access_token", "white space"),
         ({"avaamo_access_token": "hunter2é"}, "avaamo_access_token", "HTTP header"),
@@ -867,4 +911,4 @@ def test_no_setting_switches_the_verification_off() -> None:
         for name, setting in SCHEMA["properties"].items()
         if "boolean" in setting["type"]
     }
-    assert switches == set()
+    assert switches == {"kore_budget_per_api"}

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens, in_seconds
+from tap_botsessions.vendors.avaamo.time_forms import in_seconds, units_of
+from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens
 
 
 @pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
@@ -17,5 +18,8 @@ def test_a_records_time_in_another_unit_is_read_as_seconds(unit: int) -> None:
     assert in_seconds(1e30) is None
 
 
-def test_time_is_counted_in_seconds_until_another_unit_is_proved() -> None:
-    assert TimeTokens() == TimeTokens(unit=1, is_proven=False)
+def test_the_first_form_counts_until_another_one_is_proved() -> None:
+    tokens = TimeTokens(units_of("from_timetoken", "to_timetoken"))
+    assert str(tokens.form) == "from_timetoken and to_timetoken in seconds"
+    assert tokens.form.params(1, 2) == {"from_timetoken": 1, "to_timetoken": 2}
+    assert not tokens.is_proven

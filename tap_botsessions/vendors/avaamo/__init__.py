@@ -1,4 +1,4 @@
-"""Avaamo: user sessions, messages and usage of agents."""
+"""Avaamo: sessions, messages, queries, transcripts, feedback and usage of agents."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ AVAAMO = Vendor(
     needs="avaamo_access_token with avaamo_base_url and avaamo_agent_ids",
     named_by=("avaamo_agent_ids",),
     urls=("avaamo_base_url",),
-    headers=("avaamo_access_token",),
-    never_blank=("avaamo_agent_ids",),
+    headers=("avaamo_access_token", "avaamo_agent_tokens"),
+    never_blank=("avaamo_agent_ids", "avaamo_agent_tokens"),
     is_configured=account.is_configured,
     problems=account.problems,
-    unused=lambda _config: iter(()),
+    unused=account.unused,
     secrets=account.secrets,
     streams=streams,
 )

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase
 from typing_extensions import override
 
+from tap_botsessions.engine.errors import SettingError
 from tap_botsessions.engine.options import is_given
 from tap_botsessions.engine.pacing import Budget
 from tap_botsessions.engine.transport import ErrorFormat, Transport
 from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from requests import PreparedRequest
 
     from tap_botsessions.engine.options import Config, Json, Options
+    from tap_botsessions.vendors.avaamo.time_forms import TimeForm
 
 _ADVICE = {
     401: "check avaamo_access_token (Settings > Users > the user > Access token)",
@@ -74,7 +76,8 @@ class Account:
     transport: Transport
     token: AccessToken
     budget: Budget
-    time_tokens: TimeTokens = field(default_factory=TimeTokens)
+    agent_tokens: Mapping[str, AccessToken] = field(default_factory=dict)
+    _time_tokens: dict[tuple[TimeForm, ...], TimeTokens] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Options) -> Account:
@@ -84,7 +87,30 @@ class Account:
         token = AccessToken(config.get("avaamo_access_token") or "")
         rate, minute = config["avaamo_requests_per_minute"], options.limits.minute
         budget = Budget("Avaamo", rate, minute=minute)
-        return cls(transport, token, budget)
+        agent_tokens = {
+            str(entry["agent_id"]): AccessToken(entry["token"])
+            for entry in config.get("avaamo_agent_tokens") or ()
+        }
+        return cls(transport, token, budget, agent_tokens)
+
+    def agent_token(self, agent: str) -> AccessToken:
+        """The token of an agent itself.
+
+        Raises:
+            SettingError: None is given.
+        """
+        token = self.agent_tokens.get(agent)
+        if token is None:
+            msg = (
+                f"no token of the agent {agent} is in avaamo_agent_tokens; add it "
+                f"(Agent > Settings), or leave avaamo_transcripts out of the catalog"
+            )
+            raise SettingError(msg)
+        return token
+
+    def time_tokens(self, forms: tuple[TimeForm, ...]) -> TimeTokens:
+        """What is known of how lists take ranges that may have these forms."""
+        return self._time_tokens.setdefault(forms, TimeTokens(forms))
 
 
 def agent_ids(config: Config) -> list[str]:
@@ -100,7 +126,8 @@ def is_configured(config: Config) -> bool:
 
 def secrets(config: Config) -> list[str]:
     """The secrets that are given."""
-    return [config["avaamo_access_token"]] if is_configured(config) else []
+    tokens = [entry["token"] for entry in config.get("avaamo_agent_tokens") or ()]
+    return [*tokens, config["avaamo_access_token"]] if is_configured(config) else tokens
 
 
 def problems(config: Config) -> Iterator[str]:
@@ -112,3 +139,17 @@ def problems(config: Config) -> Iterator[str]:
             yield "avaamo_agent_ids: is empty; list at least one agent"
     elif is_given(config, "avaamo_agent_ids"):
         yield "avaamo_access_token: is missing, while avaamo_agent_ids is given"
+
+
+def unused(config: Config) -> Iterator[str]:
+    """Say whose tokens have no effect, since the agent is not listed."""
+    own, listed = config.get("avaamo_agent_tokens"), config.get("avaamo_agent_ids")
+    if not isinstance(own, list) or not isinstance(listed, list):
+        return
+    agents = {str(agent) for agent in listed}
+    for entry in own:
+        agent = entry.get("agent_id") if isinstance(entry, dict) else None
+        if isinstance(agent, str | int) and str(agent) not in agents:
+            yield (
+                f"avaamo_agent_tokens: {agent} is not in avaamo_agent_ids, so not read"
+            )

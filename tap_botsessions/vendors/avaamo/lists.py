@@ -1,7 +1,7 @@
 """Endpoints of Avaamo's, and paged lists of entries by their time.
 
 Source: Avaamo Platform API documentation, Analytics API, the pages User sessions and
-Messages.
+Messages; the pages of other lists have the same form.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -18,7 +18,9 @@ from typing_extensions import override
 from tap_botsessions.engine.pages import Fetch, Page
 from tap_botsessions.engine.records import (
     Columns,
+    Derived,
     Row,
+    derive,
     integer,
     listed,
     require,
@@ -33,15 +35,18 @@ from tap_botsessions.engine.windows import (
     to_rfc3339,
 )
 from tap_botsessions.vendors.avaamo.account import agent_ids
-from tap_botsessions.vendors.avaamo.time_tokens import (
-    UNITS,
-    ListQuery,
+from tap_botsessions.vendors.avaamo.time_forms import (
+    TimeForm,
     in_seconds,
     time_token,
+    units_of,
 )
+from tap_botsessions.vendors.avaamo.time_tokens import ListQuery, TimeTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from requests.auth import AuthBase
 
     from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
@@ -50,15 +55,15 @@ if TYPE_CHECKING:
 
 
 class AvaamoStream(VendorStream):
-    """A stream of Avaamo's: one endpoint of the analytics API.
+    """A stream of Avaamo's: one endpoint.
 
     Attributes:
-        endpoint: The last part of the path.
+        path: Its path; `{}` stands for the agent.
     """
 
     vendor = "Avaamo"
     bot_key = "agent_id"
-    endpoint: ClassVar[str]
+    path: ClassVar[str]
 
     def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the agents that are configured, of an account."""
@@ -69,6 +74,15 @@ class AvaamoStream(VendorStream):
     def budget(self, bot: str) -> Budget:
         return self.account.budget
 
+    def credentials(self, agent: str) -> AuthBase:
+        """What a request for an agent is signed with.
+
+        Raises:
+            BotError: There is nothing for this agent.
+        """
+        del agent
+        return self.account.token
+
     def fetch(
         self,
         agent: str,
@@ -77,10 +91,9 @@ class AvaamoStream(VendorStream):
         no_content: Json = None,
     ) -> Fetch:
         """A request to this stream's endpoint; see `Request.no_content`."""
-        path = f"/bots/analytics/{quote(agent, safe='')}/{self.endpoint}"
-        request = Request(
-            "GET", path, self.account.token, params, no_content=no_content
-        )
+        path = self.path.format(quote(agent, safe=""))
+        token = self.credentials(agent)
+        request = Request("GET", path, token, params, no_content=no_content)
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(agent), self.label(agent))
 
@@ -89,48 +102,70 @@ class AvaamoListStream(AvaamoStream, ListStream):
     """A stream whose records are the entries of a paged list.
 
     Attributes:
-        columns: The columns by the fields of an entry.
-        identity: The field that distinguishes entries of one agent and instant.
+        entries_field: The field of an answer that holds the entries.
+        params: The parameters of every request.
+        time_forms: The forms that the parameters of a range may have.
+        default_range: How far back a list goes without a range; none if no page says.
+        columns: The columns by the fields of an entry, of which the time must become
+            `timetoken`.
+        derived: Columns that are made of others.
+        left_out: Fields that are not read.
+        identity: The column that distinguishes entries of one agent and instant.
     """
 
     replication_key = "timetoken"
     page_size_setting = "avaamo_page_size"
     margin = timedelta(seconds=1)
+    entries_field: ClassVar[str] = "entries"
+    params: ClassVar[Mapping[str, str]] = {}
+    time_forms: ClassVar[tuple[TimeForm, ...]] = units_of(
+        "from_timetoken", "to_timetoken"
+    )
+    default_range: ClassVar[timedelta | None] = timedelta(days=3)
     columns: ClassVar[Columns]
+    derived: ClassVar[Derived] = {}
+    left_out: ClassVar[frozenset[str]] = frozenset()
     identity: ClassVar[str]
+
+    @property
+    def time_tokens(self) -> TimeTokens:
+        """What is known of the form of ranges."""
+        return self.account.time_tokens(self.time_forms)
 
     @override
     def lists(
-        self, bots: Sequence[str], window: Window, unit: int = 1
+        self, bots: Sequence[str], window: Window, form: TimeForm | None = None
     ) -> Sequence[_Entries]:
-        return [_Entries(self, agent, window, unit) for agent in bots]
+        form = form or self.time_tokens.form
+        return [_Entries(self, agent, window, form) for agent in bots]
 
     @override
     def with_lists(
         self, bots: Sequence[str], window: Window, read: Callable[[Lists], Reading]
     ) -> Reading:
-        """Read in the server's unit of time, which a window may show."""
+        """Read in the server's form of ranges, which a window may show."""
         [agent] = bots
         query = ListQuery(
             self.label(agent),
             window,
             Window(min(self.options.start_date, window.start), self.options.end),
-            lambda part, unit: _Entries(self, agent, part, unit).fetch_count(),
+            self.default_range,
+            lambda part, form: _Entries(self, agent, part, form).fetch_count(),
         )
-        return self.account.time_tokens.settle(
-            query, lambda unit: read(lambda part: self.lists(bots, part, unit))
+        return self.time_tokens.settle(
+            query, lambda form: read(lambda part: self.lists(bots, part, form))
         )
 
     @property
     @override
     def settles_first(self) -> bool:
-        return not self.account.time_tokens.is_proven
+        return not self.time_tokens.is_proven
 
     @override
     def remarks(self) -> Iterator[str]:
-        unit = self.account.time_tokens.unit
-        if unit != 1:
-            yield f"It counts time in {UNITS[unit]}, not in seconds; so does the tap."
+        tokens = self.time_tokens
+        if not tokens.is_as_documented:
+            yield f"It takes {tokens.form}, not {tokens.forms[0]}; so does the tap."
 
     @override
     def to_bookmark(self, instant: datetime) -> int:
@@ -140,8 +175,14 @@ class AvaamoListStream(AvaamoStream, ListStream):
 
     def rows(self, agent: str, entries: Sequence[Mapping[str, Any]]) -> list[Row]:
         """The rows that entries make."""
-        records = self.personal.protect(shape_all(entries, self.columns))
+        shaped = shape_all(entries, self.columns, self.left_out)
+        records = self.personal.protect(derive(shaped, self.derived))
         return [self._row(agent, record) for record in records]
+
+    @cached_property
+    def _fields(self) -> Mapping[str, str]:
+        """The fields of an entry by the columns."""
+        return {column: field for field, (column, _) in self.columns.items()}
 
     def _row(self, agent: str, record: dict[str, Any]) -> Row:
         try:
@@ -151,11 +192,11 @@ class AvaamoListStream(AvaamoStream, ListStream):
             time = parse_instant(record["timetoken"] or 0)  # null is refused below
         identity = record[self.identity]
         if identity is None or record["timetoken"] is None:
-            fields = {self.identity: self.identity, "timetoken": "created_at"}
-            require(record, self.name, **fields)
+            names = (self.identity, "timetoken")
+            require(record, self.name, **{name: self._fields[name] for name in names})
         created_at = record["created_at"] = to_rfc3339(time)
         record["agent_id"] = agent
-        return Row((identity, created_at), time, record, agent)
+        return Row((str(identity), created_at), time, record, agent)
 
 
 @dataclass(frozen=True)
@@ -165,7 +206,7 @@ class _Entries:
     stream: AvaamoListStream
     agent: str
     window: Window
-    unit: int
+    form: TimeForm
     first: int = 1
 
     def fetch(self, position: int) -> Fetch:
@@ -179,14 +220,15 @@ class _Entries:
         # its start: no page says whether it does.
         earlier = self.window.start - self.stream.margin
         start = math.floor(earlier.timestamp())
+        end = math.ceil(self.window.end.timestamp())
         params = {
             "page": position,
             "per_page": size,
-            "from_timetoken": start * self.unit,
-            "to_timetoken": math.ceil(self.window.end.timestamp()) * self.unit,
+            **self.form.params(start, end),
+            **self.stream.params,
         }
         parse = partial(self._page, position)
-        nothing = {"entries": None}
+        nothing = {self.stream.entries_field: None}
         return self.stream.fetch(self.agent, params, parse, nothing)
 
     @property
@@ -198,7 +240,7 @@ class _Entries:
         return range(2, pages + 1)
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        entries, total = listed(body, "entries", "total_entries")
+        entries, total = listed(body, self.stream.entries_field, "total_entries")
         rows = self.stream.rows(self.agent, entries)
         check_in_window(self.window, rows)
         clock = self.stream.transport.clock
@@ -210,4 +252,5 @@ class _Entries:
             total=total,
             more=position < integer(body.get("total_pages") or 0),
             next_position=position + 1,
+            keys=[row.key for row in rows],
         )

@@ -49,7 +49,7 @@ class AvaamoUsage(AvaamoStream):
     """
 
     name = "avaamo_usage"
-    endpoint = "usage.json"
+    path = "/bots/analytics/{}/usage.json"
     primary_keys = ("agent_id", "date")
     replication_key = "date"
     columns: ClassVar[Columns] = {

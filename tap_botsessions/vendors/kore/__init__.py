@@ -1,4 +1,4 @@
-"""Kore.ai: sessions of bots."""
+"""Kore.ai: sessions, messages, feedback and analytics of bots."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +22,7 @@ from tap_botsessions.engine.pacing import Budget
 from tap_botsessions.engine.transport import ErrorFormat, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from requests import PreparedRequest
 
@@ -136,7 +136,8 @@ class Account:
 
     transport: Transport
     tokens: Mapping[str, SignedToken]
-    budgets: Mapping[str, Budget]
+    _options: Options
+    _budgets: dict[tuple[str, str], Budget] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Options) -> Account:
@@ -149,27 +150,27 @@ class Account:
             for app in credentials.values()
         }
         tokens = {bot: signed[app] for bot, app in credentials.items()}
-        return cls(transport, tokens, _budgets(options, list(credentials)))
+        return cls(transport, tokens, options)
 
+    def budget(self, bot: str, stream: str) -> Budget:
+        """What a stream's requests for a bot are charged to.
 
-def _budgets(options: Options, bots: Sequence[str]) -> dict[str, Budget]:
-    """The budget of each bot; what the account's API is charged to is not documented.
-
-    Page Rate limits: 60 calls a minute and 1,800 an hour, each rolling, for each bot.
-    """
-    config = options.config
-
-    def budget(label: str) -> Budget:
-        return Budget(
-            f"Kore.ai, {label}",
-            config["kore_requests_per_minute"],
-            config["kore_requests_per_hour"],
-            minute=options.limits.minute,
-        )
-
-    if config["kore_api"] == "account":
-        return dict.fromkeys(bots, budget("the account"))
-    return {bot: budget(f"bot {bot}") for bot in bots}
+        Page Rate limits: 60 calls a minute and 1,800 an hour, each rolling, for each
+        bot. Whether its APIs share them is not documented, nor what the account's API
+        is charged to.
+        """
+        config = self._options.config
+        is_shared = config["kore_api"] == "account"
+        key = "" if is_shared else bot, stream if config["kore_budget_per_api"] else ""
+        if key not in self._budgets:
+            whose = "the account" if is_shared else f"bot {bot}"
+            self._budgets[key] = Budget(
+                ", ".join(["Kore.ai", whose, *filter(None, key[1:])]),
+                config["kore_requests_per_minute"],
+                config["kore_requests_per_hour"],
+                minute=self._options.limits.minute,
+            )
+        return self._budgets[key]
 
 
 def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:

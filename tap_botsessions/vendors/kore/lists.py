@@ -18,7 +18,9 @@ from tap_botsessions.engine.errors import FilterError, RecordError, UnownedError
 from tap_botsessions.engine.pages import NOBODY, Fetch, Page
 from tap_botsessions.engine.records import (
     Columns,
+    Derived,
     Row,
+    derive,
     listed,
     require,
     shape_all,
@@ -54,8 +56,11 @@ class KoreListStream(ListStream):
     Attributes:
         paths: The path by the value of `kore_api`; `{}` stands for the bot.
         records_field: The field of an answer that holds the records.
+        count_field: The field of their number.
         identity: The column that identifies a record of a bot.
         columns: The columns by the fields of a record.
+        derived: Columns that are made of others.
+        left_out: Fields that are not read.
     """
 
     vendor = "Kore.ai"
@@ -64,8 +69,11 @@ class KoreListStream(ListStream):
     margin = MARGIN
     paths: ClassVar[Mapping[str, str]]
     records_field: ClassVar[str]
+    count_field: ClassVar[str] = "total"
     identity: ClassVar[str]
     columns: ClassVar[Columns]
+    derived: ClassVar[Derived] = {}
+    left_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the bots that are configured, of a host."""
@@ -74,12 +82,22 @@ class KoreListStream(ListStream):
 
     @override
     def budget(self, bot: str) -> Budget:
-        return self.account.budgets[bot]
+        return self.account.budget(bot, self.name)
+
+    @property
+    def api(self) -> str:
+        """The form of the API that the list is asked for by; a bot's if it has one."""
+        api: str = self.config["kore_api"]
+        return api if api in self.paths else "bot"
+
+    def path(self, bot: str) -> str:
+        """The path of a request for a bot."""
+        return self.paths[self.api].format(quote(bot, safe=""))
 
     @property
     @override
     def is_shared(self) -> bool:
-        return bool(self.config["kore_api"] == "account")
+        return self.api == "account"
 
     @override
     def group_bots(self, ranges: Mapping[str, SyncRanges]) -> list[list[str]]:
@@ -95,9 +113,13 @@ class KoreListStream(ListStream):
     def to_bookmark(self, instant: datetime) -> str:
         return to_rfc3339(instant)
 
-    def filters(self) -> Mapping[str, Any]:
-        """What the body of a request holds beside its range and its page."""
-        return {}
+    def body(self, window: Window) -> dict[str, Any]:
+        """What the body of a request holds beside its page."""
+        return time_range(window.start, window.end)
+
+    def prepared(self, raw: Json) -> Json:
+        """A record as it is read, of what the vendor sent."""
+        return raw
 
     def fetch(
         self,
@@ -108,9 +130,9 @@ class KoreListStream(ListStream):
     ) -> Fetch:
         """A request for records of bots, by the credentials of the first."""
         bot, *_ = bots
-        path = self.paths[self.config["kore_api"]].format(quote(bot, safe=""))
         nothing = {self.records_field: None}
-        request = Request("POST", path, self.account.tokens[bot], params, body, nothing)
+        token = self.account.tokens[bot]
+        request = Request("POST", self.path(bot), token, params, body, nothing)
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(bot), self.label(*bots))
 
@@ -137,8 +159,9 @@ class KoreListStream(ListStream):
             owned = [
                 (bot, raw) for bot, raw in owners if bot is not None and bot in bots
             ]
-        shaped = shape_all([raw for _, raw in owned], self.columns)
-        records = self.personal.protect(shaped)
+        raws = [self.prepared(raw) for _, raw in owned]
+        shaped = shape_all(raws, self.columns, self.left_out)
+        records = self.personal.protect(derive(shaped, self.derived))
         for (bot, _), record in zip(owned, records, strict=True):
             try:
                 rows.append(self._row(bot, record))
@@ -210,6 +233,7 @@ class KoreList:
         stream: The stream.
         bots: The bots.
         window: The window.
+        asked: What the body holds beside the window and the page.
         params: The query, if any.
         refine: What becomes of the rows of a page, if anything.
         first: The position of the first page.
@@ -218,6 +242,7 @@ class KoreList:
     stream: KoreListStream
     bots: Sequence[str]
     window: Window
+    asked: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     refine: Callable[[list[Row]], list[Row]] | None = None
     first: int = 0
@@ -243,8 +268,8 @@ class KoreList:
         body = {
             "skip": position,
             "limit": size,
-            **time_range(self.window.start, self.window.end),
-            **self.stream.filters(),
+            **self.stream.body(self.window),
+            **self.asked,
         }
         parse = partial(self._page, position)
         return self.stream.fetch(self.bots, body, parse, self.params)
@@ -266,7 +291,7 @@ class KoreList:
         return errors
 
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
-        raws, total = listed(body, self.stream.records_field, "total")
+        raws, total = listed(body, self.stream.records_field, self.stream.count_field)
         rows, errors = self.stream.rows(self.bots, raws)
         errors = {**errors, **self._errors_of_range(rows)}
         self.stream.transport.clock.note_records(rows)
