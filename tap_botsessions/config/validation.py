@@ -149,6 +149,8 @@ def _text_lines(config: Config) -> Iterator[str]:
     headers = [name for vendor in VENDORS for name in vendor.headers]
     for name in (*headers, "user_agent"):
         for where, text in _strings(config.get(name), name):
+            if name in _never_blank() and not text.strip():
+                continue  # it was said above
             if not (text.isascii() and text.isprintable() and text.strip() == text):
                 yield (
                     f"{where}: holds characters that an HTTP header can't carry, or "
