@@ -27,22 +27,25 @@ if TYPE_CHECKING:
 _SIDES = 4
 """Rows of a transcript are numbered so far apart by their messages."""
 
-_OUTGOING, _NEXT_SECOND = 1, 2
-"""Whether it is the answer, and whether that came a second later."""
+_OUTGOING, _LATER = 1, 2
+"""Whether it is the answer, and whether that came later."""
+
+_PAUSE = 5 * SECOND
+"""From a message to its answer."""
 
 _COMMENTS = ("", "Thanks, that helped!", "no 😡", None)
 
 
 def draw_transcripts(parameters: Parameters, agent: str, day: int) -> Day:
-    """Return both sides of an agent's day: an answer a second after each message."""
+    """Return both sides of an agent's day: an answer after each message."""
     messages = draw_messages(parameters, agent, day)
     last = (day + 1) * DAY - 1
     rows = []
     for at, number, kind, seen in zip(*messages, strict=True):
         rows.append((at, number * _SIDES, kind, seen))
-        is_later = at + SECOND <= last
-        answer = number * _SIDES + _OUTGOING + _NEXT_SECOND * is_later
-        delay = SECOND * is_later
+        is_later = at + _PAUSE <= last
+        answer = number * _SIDES + _OUTGOING + _LATER * is_later
+        delay = _PAUSE * is_later
         rows.append((at + delay, answer, kind, seen + delay))
     return _day(rows)
 
@@ -82,7 +85,7 @@ def query(parameters: Parameters, row: Row) -> dict[str, Any]:
 def transcript(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a message of either side as /v1/messages.json lists it."""
     number, side = divmod(row.number, _SIDES)
-    delay = SECOND * (side == _OUTGOING + _NEXT_SECOND)
+    delay = _PAUSE * (side == _OUTGOING + _LATER)
     asked = row._replace(at=row.at - delay)
     of = _message(parameters, asked, number)
     conversation = _conversation(parameters.seed, row, number)

@@ -17,7 +17,7 @@ from simulator.kore.records import (
     life,
     version_of,
 )
-from simulator.timeline import DAY, MINUTE, Day, Row
+from simulator.timeline import DAY, HOUR, MINUTE, SECOND, Day, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,25 +66,32 @@ def _sessions(parameters: Parameters, bot: str, day: int) -> Iterator[_Session]:
 
 
 def draw_messages(parameters: Parameters, bot: str, day: int) -> Day:
-    """Return the messages of the sessions of a bot's day, none of them after it."""
+    """Return the messages of a bot's day, of its sessions and those of the day before.
+
+    They are seconds apart, so that no second holds more than a few.
+    """
     random = dice(parameters.seed, "kore_messages", bot, day)
-    last = (day + 1) * DAY - 1
     rows = sorted(
-        (row.at + min(whole.length, last - row.at) * place // whole.messages, number)
-        for row, whole in _sessions(parameters, bot, day)
+        (row.at + place * _step(whole), (2 * row.number + ago) * _PER_SESSION + place)
+        for ago in (0, 1)
+        for row, whole in _sessions(parameters, bot, day - ago)
         for place in range(whole.messages)
-        for number in [row.number * _PER_SESSION + place]
+        if (row.at + place * _step(whole)) // DAY == day
     )
     share = parameters.task_messages
+    weights = (1 - share, share / 2, share / 2)
     return Day.drawn_late(
         random,
         [at for at, _ in rows],
         [number for _, number in rows],
-        random.choices(
-            range(len(KINDS)), (1 - share, share / 2, share / 2), k=len(rows)
-        ),
+        random.choices(range(len(KINDS)), weights, k=len(rows)),
         parameters.late_fraction,
     )
+
+
+def _step(whole: Life) -> int:
+    """Return the time between two messages of a session."""
+    return max(min(whole.length, 12 * HOUR) // whole.messages, 5 * SECOND)
 
 
 def draw_feedback(parameters: Parameters, bot: str, day: int) -> Day:
@@ -112,7 +119,7 @@ def draw_analytics(parameters: Parameters, bot: str, day: int) -> Day:
     rows = [
         (at, number)
         for at, number in zip(messages.at, messages.number, strict=True)
-        if not number % _PER_SESSION % 2
+        if not number % 2
     ]
     return Day.drawn_late(
         random,
@@ -123,9 +130,12 @@ def draw_analytics(parameters: Parameters, bot: str, day: int) -> Day:
     )
 
 
-def _session_of(parameters: Parameters, row: Row, number: int) -> _Session:
+def _session_of(parameters: Parameters, row: Row) -> _Session:
     """Return the session that a row is about; its own if none is."""
-    drawn = draw_sessions(parameters, row.bot, row.at // DAY)
+    number, ago = row.number, 0
+    if row.stream != "kore_feedback":
+        number, ago = divmod(row.number // _PER_SESSION, 2)
+    drawn = draw_sessions(parameters, row.bot, row.at // DAY - ago)
     if number < len(drawn.number):
         of = Row("kore_sessions", row.bot, drawn.at[number], number, drawn.kind[number])
     else:
@@ -135,17 +145,12 @@ def _session_of(parameters: Parameters, row: Row, number: int) -> _Session:
 
 def channel(parameters: Parameters, row: Row) -> str:
     """Return the channel that a row is of."""
-    number = row.number
-    if row.stream != "kore_feedback":
-        number //= _PER_SESSION
-    of = _session_of(parameters, row, number)
-    return channel_of(of.life, parameters.kore_version)
+    return channel_of(_session_of(parameters, row).life, parameters.kore_version)
 
 
 def message(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a message as getMessages lists it now."""
-    session, place = divmod(row.number, _PER_SESSION)
-    whole = _session_of(parameters, row, session).life
+    whole = _session_of(parameters, row).life
     random = dice(parameters.seed, row.stream, row.bot, row.at, row.number)
     name = "channel" if version_of(whole, parameters.kore_version) == "2025" else "chnl"
     used = channel_of(whole, parameters.kore_version)
@@ -153,7 +158,7 @@ def message(parameters: Parameters, row: Row) -> dict[str, Any]:
     written = random.choice(_TEXTS)
     return {
         "_id": f"ms-{uuid(random)}",
-        "type": "outgoing" if place % 2 else "incoming",
+        "type": "outgoing" if row.number % 2 else "incoming",
         "status": "pending" if is_pending else "delivered",
         "createdBy": whole.user_id,
         "createdOn": iso(row.at),
@@ -185,7 +190,7 @@ def message(parameters: Parameters, row: Row) -> dict[str, Any]:
 
 def feedback(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return an answer to a survey as getFeedbackSurveyResponses lists it."""
-    whole = _session_of(parameters, row, row.number).life
+    whole = _session_of(parameters, row).life
     random = dice(parameters.seed, row.stream, row.bot, row.at, row.number)
     survey, best = _SURVEYS[row.kind]
     return {
@@ -205,7 +210,7 @@ def feedback(parameters: Parameters, row: Row) -> dict[str, Any]:
 
 def analytics(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a record as getAnalytics lists it."""
-    whole = _session_of(parameters, row, row.number // _PER_SESSION).life
+    whole = _session_of(parameters, row).life
     random = dice(parameters.seed, row.stream, row.bot, row.at, row.number)
     of = message(parameters, row._replace(stream="kore_messages", kind=0))
     more: dict[str, Any] = {}

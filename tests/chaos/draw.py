@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 
 from simulator import App, World
-from tests.chaos.flaws import FIXED, LARGE, answers, lists
+from tests.chaos.flaws import FIXED, LARGE, LIMITS, answers, lists
 from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step, Trouble
 from tests.chaos.weather import Scope, weather
+from tests.truth import OPTIONAL, STREAMS
 
 
 def draw(seed: int) -> Plan:
@@ -36,6 +37,7 @@ def draw(seed: int) -> Plan:
         settings,
         _limits(random),
         vendors=random.choice((*3 * [("avaamo", "kore")], ("avaamo",), ("kore",))),
+        streams=STREAMS,
         is_real=random.random() < 0.1,
         in_batches=in_batches,
         is_verbose=random.random() < 0.2,
@@ -43,7 +45,39 @@ def draw(seed: int) -> Plan:
         fixed=fixed,
         steps=[],
     )
-    return replace(plan, steps=_steps(random, plan, days))
+    plan = replace(plan, streams=_streams(Random(f"streams of {seed}"), plan))
+    plan = replace(plan, steps=_steps(random, plan, days))
+    return _with_lists_of_channels(Random(f"channels of {seed}"), plan)
+
+
+def _streams(random: Random, plan: Plan) -> tuple[str, ...]:
+    """Draw the streams that are read: those of the default, or others as well."""
+    if random.random() < 0.5:
+        return STREAMS
+    optional = [name for name in OPTIONAL if name.split("_")[0] in plan.vendors]
+    default = random.sample(STREAMS, random.randint(0, len(STREAMS)))
+    return (*default, *random.sample(optional, random.randint(1, 2)))
+
+
+def _with_lists_of_channels(random: Random, plan: Plan) -> Plan:
+    """Draw whether lists hold one channel only unless they are told another.
+
+    Only where all sessions can be seen, as it is by them that channels are known.
+    """
+    are_seen = not (
+        plan.world["late_fraction"]
+        or LIMITS & plan.options.keys()
+        or any(
+            step.trouble.hides
+            or step.trouble.disowns
+            or step.weather.changes
+            or any(fault.is_final for fault in step.weather.faults)
+            for step in plan.steps
+        )
+    )
+    if not are_seen or random.random() < 0.5:
+        return plan
+    return replace(plan, options={**plan.options, "kore_default_channel": "rtm"})
 
 
 def _world(
@@ -207,4 +241,7 @@ def _tuning(random: Random, plan: Plan) -> dict[str, Any]:
         "kore_page_size": random.choice((2, 5, 20, 1000, 10_000)),
         "kore_requests_per_minute": _budget(random),
         "kore_requests_per_hour": 1_000_000,
+        "kore_messages_page_size": random.choice((2, 5, 20, 100, 10_000)),
+        "kore_messages_api": random.choice(("v1", "v2")),
+        "kore_budget_per_api": random.random() < 0.5,
     } | plan.fixed

@@ -15,7 +15,7 @@ DENSEST = 20
 
 HOUR = 3600.0
 
-FIXED = ("kore_page_size", "window_days")
+FIXED = ("kore_page_size", "kore_messages_page_size", "window_days")
 """Settings that must stay the same where there is a limit."""
 
 LIMITS = {"list_cap", "last_position", "widest_seconds", "listed_twice"}
@@ -58,6 +58,7 @@ def lists(random: Random, options: dict[str, Any], page_size: int) -> dict[str, 
             return {
                 "list_cap": pages * page_size,
                 "kore_page_size": page_size,
+                "kore_messages_page_size": page_size,
                 "window_days": 6,
             }
         case "far":
@@ -76,5 +77,6 @@ def lists(random: Random, options: dict[str, Any], page_size: int) -> dict[str, 
                 "listed_twice": random.uniform(0.02, 0.3),
                 "repeats_are_counted": random.random() < 0.5,
                 "kore_page_size": page_size,
+                "kore_messages_page_size": page_size,
             }
     return {}

@@ -88,6 +88,7 @@ class Plan:
         settings: Of the tap, those of the vendors' connections left out.
         limits: Those of the tap that are moved.
         vendors: Those that are read.
+        streams: Likewise, of these vendors.
         is_real: Whether the tap is a process of its own, and so is what it writes to.
         in_batches: Whether records come in files.
         is_verbose: Whether the log is as detailed as can be.
@@ -102,6 +103,7 @@ class Plan:
     settings: dict[str, Any]
     limits: dict[str, Any]
     vendors: tuple[str, ...]
+    streams: tuple[str, ...]
     is_real: bool
     in_batches: bool
     is_verbose: bool
@@ -116,13 +118,23 @@ class Plan:
         return {
             name: list(bots[stream.vendor])
             for name, stream in STREAMS.items()
-            if stream.is_selected and stream.vendor in self.vendors
+            if name in self.streams and stream.vendor in self.vendors
         }
 
     @property
     def all_bots(self) -> list[tuple[str, str]]:
         """All of them, each with its stream."""
         return [(stream, bot) for stream, bots in self.bots.items() for bot in bots]
+
+    @property
+    def needs_catalog(self) -> bool:
+        """Whether the streams are others than those that are read by default."""
+        own = {
+            name
+            for name, stream in STREAMS.items()
+            if stream.is_selected and stream.vendor in self.vendors
+        }
+        return self.is_audited or own != self.bots.keys()
 
     @property
     def is_account(self) -> bool:

@@ -28,7 +28,7 @@ def run_tap(vendors: Vendors, folder: Path) -> None:
     config.write_text(json.dumps(_config(vendors, folder)))
     state.write_text(json.dumps(vendors.run.state or {}))
     arguments = ["--config", str(config), "--state", str(state)]
-    if plan.is_audited:
+    if plan.needs_catalog:
         catalog = folder / "catalog.json"
         catalog.write_text(json.dumps(_catalog(plan)))
         arguments += ["--catalog", str(catalog)]
@@ -46,9 +46,9 @@ def run_tap(vendors: Vendors, folder: Path) -> None:
 
 
 def _catalog(plan: Plan) -> dict[str, Any]:
-    """The catalog, with the audit trail selected, of the streams that are read."""
+    """The catalog of the streams that are read, and of the audit trail if it is."""
     catalog: dict[str, Any] = json.loads(CATALOG.read_text())
-    names = {*plan.bots, AUDIT}
+    names = {*plan.bots, *([AUDIT] if plan.is_audited else [])}
     entries = [each for each in catalog["streams"] if each["stream"] in names]
     for entry in entries:
         for each in entry["metadata"]:
@@ -79,6 +79,10 @@ def _config(vendors: Vendors, folder: Path) -> dict[str, Any]:
             "avaamo_base_url": url,
             "avaamo_access_token": world.avaamo_token,
             "avaamo_agent_ids": world.agents,
+            "avaamo_agent_tokens": [
+                {"agent_id": agent, "token": world.agent_token(agent)}
+                for agent in world.agents
+            ],
         }
     if "kore" in plan.vendors:
         config |= {

@@ -9,6 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simulator import Rule
+from simulator.avaamo.api import UNITS
 from simulator.faults import hook
 from simulator.streams import DAILY, LISTS, STREAMS, served_by
 from tap_botsessions.engine.windows import Window
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+_EARLIEST, _LATEST = 10**9, 10**10
+"""In seconds of the epoch; what lies outside is in another unit."""
 
 
 @dataclass
@@ -155,9 +159,9 @@ class Vendors:
     ) -> Iterator[tuple[str, Record]]:
         """The records that an answer makes."""
         body = reply.body if isinstance(reply.body, dict) else {}
-        raws = body.get("entries") or body.get("sessions") or []
-        if "aggregate_stats" in body:
-            raws = [body]
+        raws = [body] if "aggregate_stats" in body else []
+        if stream in LISTS:
+            raws = body.get(LISTS[stream].field) or []
         if isinstance(raws, list):
             for raw in raws:
                 if bot := raw.get("botId") or call.bot:
@@ -213,19 +217,26 @@ def _some(random: Random, those: Sequence[T], number: int) -> list[T]:
 def _window(stream: str, call: Call) -> Window | None:
     """The window that a request for a page of a list asks for."""
     if STREAMS[stream].vendor == "kore":
-        ends = [call.body[name] for name in ("dateFrom", "dateTo") if name in call.body]
+        asked = call.body.get("filters", call.body)
+        names = ("from", "to") if "filters" in call.body else ("dateFrom", "dateTo")
+        ends = [asked[name] for name in names if name in asked]
         return Window(*map(datetime.fromisoformat, ends)) if ends else None
     if stream in DAILY:
         return None
-    start, end = call.params["from_timetoken"], call.params["to_timetoken"]
-    if len(start) > len("1772323200"):
-        return None  # in another unit than the simulator's
-    return Window(*(datetime.fromtimestamp(int(token), UTC) for token in (start, end)))
+    start, end, unit = LISTS[stream].form
+    seconds = [
+        int(call.params.get(name, 0)) / UNITS[unit or "seconds"]
+        for name in (start, end)
+    ]
+    if not _EARLIEST < seconds[0] < _LATEST:
+        return None  # in another form than the simulator's
+    return Window(*(datetime.fromtimestamp(each, UTC) for each in seconds))
 
 
 def _total(reply: Reply) -> int:
     body = reply.body if isinstance(reply.body, dict) else {}
-    return int(body.get("total_entries") or body.get("total") or 0)
+    counts = ("total_entries", "total", "totalCount")
+    return next((int(body[name]) for name in counts if body.get(name)), 0)
 
 
 def _described(call: Call) -> str:

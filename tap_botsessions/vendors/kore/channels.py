@@ -17,16 +17,17 @@ comes:
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from tap_botsessions.engine.errors import BotError
+from tap_botsessions.engine.errors import BotError, HostError, UnavailableError
 from tap_botsessions.engine.windows import Window, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from tap_botsessions.engine.pages import PagedList, Requests
+    from tap_botsessions.engine.pages import Fetch, Page, PagedList, Requests
     from tap_botsessions.engine.records import Row
 
 logger = logging.getLogger("tap-botsessions")
@@ -37,8 +38,13 @@ DEFAULT = "rtm"
 _SPAN = timedelta(days=6)
 """So much of the sessions is looked at by one request, the newest of them."""
 
-_BEFORE = timedelta(days=1)
-"""So much earlier than its messages, a session may have begun."""
+_BEFORE = timedelta(hours=12)
+"""So much earlier than its messages, a session may have begun. A request spans less
+than seven days.
+"""
+
+_SLOW_ATTEMPTS = 2
+"""At a request that may ask for too much."""
 
 _MAX_PAGES = 50
 """Of the sessions around a window."""
@@ -56,22 +62,19 @@ class Listing(Protocol):
         """The lists of a channel; of those that the vendor chooses if it is none."""
 
 
-class Sessions(Protocol):
-    """The sessions of the same bots."""
-
-    def lists(self, bots: Sequence[str], window: Window) -> Sequence[PagedList]:
-        """The lists of a window."""
-
-
 class Channels:
     """What is known of the channels of a list."""
 
-    def __init__(self, listing: Listing, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        sessions: Callable[[Sequence[str], Window], PagedList],
+    ) -> None:
         """Begin without knowing anything.
 
         Args:
             listing: The list.
-            sessions: Where the channels of bots are seen.
+            sessions: Makes the list of all sessions of bots in a window.
         """
         self._listing = listing
         self._sessions = sessions
@@ -98,16 +101,23 @@ class Channels:
             self.is_whole = True
 
     def examine(self, bots: Sequence[str], window: Window) -> Requests:
-        """Find out, if the sessions around a window can show it."""
+        """Find out, if the sessions around a window can show it.
+
+        Raises:
+            UnavailableError: The vendor can't be asked now.
+            HostError: Likewise.
+        """
         if self.is_whole is not None or self._is_examined(bots, window):
             return
         span = Window(window.start - _BEFORE, max(window.end, window.start + _SPAN))
         try:
-            [page] = yield [
-                each.fetch(each.first) for each in self._sessions.lists(bots, span)[:1]
-            ]
+            _, page = yield from self._newest_sessions(bots, span, window)
             yield from self._compare(bots, page.rows)
         except BotError as error:
+            if isinstance(error, HostError) or (
+                isinstance(error, UnavailableError) and not error.is_slow
+            ):
+                raise
             logger.warning(
                 "%s: whether it lacks channels can't be told, since the sessions of "
                 "the bot can't be read: %s",
@@ -117,14 +127,39 @@ class Channels:
         self._examined.setdefault(tuple(bots), []).append(span)
 
     def gather(self, bots: Sequence[str], window: Window) -> Requests:
-        """Learn the channels of the sessions around a window."""
+        """Learn the channels of the sessions around a window.
+
+        Raises:
+            BotError: They can't be read.
+        """
         wider = Window(window.start - _BEFORE, window.end)
-        for sessions in self._sessions.lists(bots, wider):
+        sessions, page = yield from self._newest_sessions(bots, wider, window)
+        self._add(bots, page.rows)
+        if positions := list(sessions.remaining(page))[:_MAX_PAGES]:
+            pages = yield [sessions.fetch(each) for each in positions]
+            self._add(bots, [row for page in pages for row in page.rows])
+
+    def _newest_sessions(
+        self, bots: Sequence[str], wider: Window, window: Window
+    ) -> Generator[Sequence[Fetch], Sequence[Page], tuple[PagedList, Page]]:
+        """The sessions of a wider window, or of a window if that takes too long.
+
+        Returns:
+            Their list, and its first page.
+
+        Raises:
+            BotError: It can't be had.
+        """
+        sessions = self._sessions(bots, wider)
+        fetch = sessions.fetch(sessions.first)
+        try:
+            [page] = yield [replace(fetch, slow_attempts=_SLOW_ATTEMPTS)]
+        except UnavailableError as error:
+            if not error.is_slow:
+                raise
+            sessions = self._sessions(bots, window)
             [page] = yield [sessions.fetch(sessions.first)]
-            self._add(bots, page.rows)
-            if positions := list(sessions.remaining(page))[:_MAX_PAGES]:
-                pages = yield [sessions.fetch(each) for each in positions]
-                self._add(bots, [row for page in pages for row in page.rows])
+        return sessions, page
 
     def _compare(self, bots: Sequence[str], sessions: Sequence[Row]) -> Requests:
         """Ask for the time of a session of another channel, with it and without."""
@@ -143,11 +178,11 @@ class Channels:
         ):
             return
         counts = yield [each.fetch_count() for each in told]
-        if any(count.total for count in counts):
+        if self.is_whole is None and any(count.total for count in counts):
             self.is_whole = False
             logger.warning(
-                "%s: unless it is told a channel, the server lists those of %s only; "
-                "so each channel is asked for",
+                "%s: unless it is told a channel, the server lists the records of %s "
+                "alone; so each channel is asked for, in all of this stream",
                 self._listing.label(*bots),
                 DEFAULT,
             )

@@ -55,10 +55,18 @@ def body_filters(config: Config) -> dict[str, Any]:
     }
 
 
+_ALL = ("kore_containment_types", *_FIELDS.values())
+"""The settings that leave sessions out."""
+
+
 def is_filtered(config: Config) -> bool:
     """Whether any filter leaves sessions out."""
-    names = ("kore_containment_types", *_FIELDS.values())
-    return any(is_given(config, name) for name in names)
+    return any(is_given(config, name) for name in _ALL)
+
+
+def without(config: Config) -> Config:
+    """The same settings without filters."""
+    return {**config, **dict.fromkeys(_ALL)}
 
 
 def is_wanted(config: Config, record: Mapping[str, Any]) -> bool:

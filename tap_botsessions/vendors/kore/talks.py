@@ -24,6 +24,7 @@ from tap_botsessions.engine.records import (
     sequence,
     text,
 )
+from tap_botsessions.vendors.kore import filters
 from tap_botsessions.vendors.kore.channels import Channels
 from tap_botsessions.vendors.kore.lists import KoreList, KoreListStream, time_range
 from tap_botsessions.vendors.kore.sessions import KoreSessions
@@ -46,7 +47,9 @@ class KoreChannelStream(KoreListStream):
     def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the bots that are configured, of a host."""
         super().__init__(options, account)
-        self.channels = Channels(self, KoreSessions(options, account))
+        unfiltered = replace(options, config=filters.without(options.config))
+        sessions = KoreSessions(unfiltered, account)
+        self.channels = Channels(self, partial(KoreList, sessions))
 
     @abstractmethod
     def lists_of(
@@ -297,15 +300,15 @@ class KoreAnalytics(KoreChannelStream):
     def lists_of(
         self, bots: Sequence[str], window: Window, channel: str | None
     ) -> Sequence[KoreList]:
-        filters = _filters_of(window)
+        asked = _filters_of(window)
         if channel is not None:
-            filters["channel"] = [channel]
+            asked["channel"] = [channel]
         return [
             KoreList(
                 self,
                 bots,
                 window,
-                {"type": name, "filters": filters},
+                {"type": name, "filters": asked},
                 refine=partial(self._typed, name, channel),
             )
             for name in self.config.get("kore_analytics_types") or TYPES
