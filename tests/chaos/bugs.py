@@ -17,20 +17,19 @@ from tap_botsessions.engine.pages import WindowResult
 from tap_botsessions.engine.reader import _WindowReader
 from tap_botsessions.engine.transport import Transport
 from tap_botsessions.engine.verification import Walk
-from tap_botsessions.engine.windows import Window
 from tap_botsessions.engine.words import Words
 from tap_botsessions.singer.stream import SingerStream
 from tap_botsessions.singer.writer import PieceWriter
+from tap_botsessions.vendors.kore.channels import Channels
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
-    from datetime import datetime
 
     import requests
 
     from tap_botsessions.engine.jobs import Outcome
-    from tap_botsessions.engine.pages import Fetch, Page, PagedList
+    from tap_botsessions.engine.pages import Fetch, Page, PagedList, Seen
     from tap_botsessions.engine.scheduler import Scheduler
     from tap_botsessions.singer.emitter import Chunk
 
@@ -115,10 +114,22 @@ def a_list_that_moved_taken_for_whole(patch: Patch) -> None:
 
 @found_by("a state says that .* records have not come")
 def a_border_left_out(patch: Patch) -> None:
-    def contains(self: Window, instant: datetime) -> bool:
-        return self.start < instant < self.end
+    whole = getattr_static(WindowResult, "including")
 
-    patch.setattr(Window, "__contains__", contains)
+    def including(self: WindowResult, seen: Seen) -> WindowResult:
+        window = self.window
+        if window is not None:
+            seen = {key: row for key, row in seen.items() if row.time != window.start}
+        result: WindowResult = whole(self, seen)
+        return result
+
+    patch.setattr(WindowResult, "including", including)
+
+
+@found_by("a state says that .* records have not come|is missing")
+def channels_left_out(patch: Patch) -> None:
+    """A list of one channel is taken for that of all."""
+    patch.setattr(Channels, "is_whole", property(lambda _: True, lambda *_: None))
 
 
 @found_by("is {.*'session_status': 'active'.*}, not {", first=12)

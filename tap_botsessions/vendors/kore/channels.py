@@ -43,6 +43,9 @@ _BEFORE = timedelta(hours=12)
 than seven days.
 """
 
+_MAX_SESSIONS = 5
+"""Whose time is asked for, as long as they show nothing."""
+
 _SLOW_ATTEMPTS = 2
 """At a request that may ask for too much."""
 
@@ -162,30 +165,37 @@ class Channels:
         return sessions, page
 
     def _compare(self, bots: Sequence[str], sessions: Sequence[Row]) -> Requests:
-        """Ask for the time of a session of another channel, with it and without."""
+        """Ask for the time of sessions of other channels, with these and without."""
         self._add(bots, sessions)
         others = [row for row in sessions if _may_show(row)]
-        if not others:
-            return
-        row = min(others, key=_length)
-        channel = row.record["channel"]
-        window = Window(row.time, row.time + _length(row) + timedelta(seconds=1))
+        for row in sorted(others, key=_messages, reverse=True)[:_MAX_SESSIONS]:
+            if self.is_whole is not None:
+                return
+            yield from self._compare_one(bots, row)
+
+    def _compare_one(self, bots: Sequence[str], session: Row) -> Requests:
+        end = session.time + _length(session) + timedelta(seconds=1)
+        window = Window(session.time, end)
         untold = self._listing.lists_of(bots, window, None)
-        told = self._listing.lists_of(bots, window, channel)
+        told = self._listing.lists_of(bots, window, session.record["channel"])
         pages = yield [each.fetch(each.first) for each in untold]
-        if self.is_whole is not None or any(
-            page.received < page.total for page in pages
-        ):
+        if any(page.received < page.total for page in pages):
             return
         counts = yield [each.fetch_count() for each in told]
-        if self.is_whole is None and any(count.total for count in counts):
-            self.is_whole = False
+        if any(count.total for count in counts) and self._learn_that_it_lacks_some():
             logger.warning(
                 "%s: unless it is told a channel, the server lists the records of %s "
                 "alone; so each channel is asked for, in all of this stream",
                 self._listing.label(*bots),
                 DEFAULT,
             )
+
+    def _learn_that_it_lacks_some(self) -> bool:
+        """Whether that is news; what came meanwhile may have shown more."""
+        is_news = self.is_whole is None
+        if is_news:
+            self.is_whole = False
+        return is_news
 
     def _is_examined(self, bots: Sequence[str], window: Window) -> bool:
         return any(
@@ -213,6 +223,13 @@ def _may_show(row: Row) -> bool:
     )
 
 
+def _messages(row: Row) -> int:
+    """How many messages a session has, as far as is known."""
+    return row.record["no_of_messages_exchanged"] or 0
+
+
 def _length(row: Row) -> timedelta:
+    """How long a session took, of a long one the first hours."""
     end = row.record["end_time"]
-    return max(parse_instant(end) - row.time if end else _BEFORE, timedelta(0))
+    length = parse_instant(end) - row.time if end else _BEFORE
+    return max(min(length, _BEFORE), timedelta(0))
