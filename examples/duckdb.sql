@@ -149,6 +149,25 @@ QUALIFY 1 = row_number() OVER (
   PARTITION BY bot_id, type, analytics_id ORDER BY filename DESC, line DESC
 );
 
+CREATE OR REPLACE TABLE kore_bots AS
+SELECT * EXCLUDE (filename, line)
+FROM (
+  SELECT *, row_number() OVER () AS line
+  FROM read_json(
+    'loaded/kore_bots-*.jsonl',
+    filename = true,
+    columns = {
+      bot_id: 'VARCHAR', name: 'VARCHAR', description: 'VARCHAR', status: 'VARCHAR',
+      type: 'VARCHAR', purpose: 'VARCHAR', default_language: 'VARCHAR',
+      account_id: 'VARCHAR', created_on: 'TIMESTAMPTZ', created_by: 'VARCHAR',
+      is_linked_to: 'JSON', is_deflect: 'BOOLEAN', additional_fields: 'JSON'
+    }
+  )
+)
+QUALIFY 1 = row_number() OVER (
+  PARTITION BY bot_id ORDER BY filename DESC, line DESC
+);
+
 CREATE OR REPLACE TABLE kore_feedback AS
 SELECT * EXCLUDE (filename, line)
 FROM (

@@ -54,6 +54,7 @@ class Assumptions:
         avaamo_removed_dates: What the removed from_date and to_date do on
             sessions and messages: be ignored, so that the default window of
             three days applies, or be refused with 422.
+        kore_bots_offset: Whether the offset of the list of bots counts bots or pages.
         kore_default_channel: Whether lists of messages and analytics that are not told
             a channel hold all of them, or rtm alone.
         kore_default_limit: Rows of a page where `limit` is missing.
@@ -93,6 +94,7 @@ class Assumptions:
     avaamo_to_date: Literal["last", "after", "ignored"] = "last"
     avaamo_today: Literal["whole", "now"] = "whole"
     avaamo_removed_dates: Literal["ignore", "reject"] = "ignore"
+    kore_bots_offset: Literal["bots", "pages"] = "bots"
     kore_default_channel: Literal["all", "rtm"] = "all"
     kore_default_limit: int = 20
     kore_page_clamp: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from simulator.timeline import SECOND
@@ -31,6 +31,7 @@ class Parameters:
         pending_minutes: For how long a Kore message's status says that it is pending.
         kore_version: API version whose record shape Kore serves; ``mixed``
             has them all.
+        bot_names: The names of Kore bots; others have one that says their id's end.
         now: The clock, in epoch seconds, to be moved at will; 0 stands for
             the end of the data. Nothing later is visible.
     """
@@ -45,6 +46,7 @@ class Parameters:
     task_messages: float = 0.0
     pending_minutes: float = 0.0
     kore_version: Version = "v10"
+    bot_names: Mapping[str, str] = field(default_factory=dict)
     now: float = 0.0
 
     @property

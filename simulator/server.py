@@ -121,7 +121,7 @@ class Simulator:
             if stream.vendor == "avaamo" and not stream.path.startswith("/bots/"):
                 handler = partial(self._avaamo, endpoint=stream.endpoint)
                 route("GET", stream.path, handler)
-        for name in ("getSessions", "getMessages"):
+        for name in ("getSessions", "getMessages", "bots"):
             route("*", f"/api/public/{name}", partial(self._kore, name=name))
         route("*", "/api/public/{_:bot|stream}/{bot}/{name}", self._kore)
         return application

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from simulator.avaamo import records as avaamo
 from simulator.avaamo import talks, usage
+from simulator.kore import bots as kore_bots
 from simulator.kore import records as kore
 from simulator.kore import talks as kore_talks
 
@@ -40,8 +41,8 @@ class Stream(ABC):
         path: Its path; `{bot}` stands for the agent or bot.
         about: What a record is, for people.
         key: The columns of the key; the first one is the agent or bot.
-        replication_key: The column that bookmarks are of.
-        bookmark: The form of a bookmark: epoch seconds, a day, or an instant.
+        replication_key: The column that bookmarks are of; None: there are none.
+        bookmark: The form of a bookmark: epoch seconds, a day, an instant, or none.
         time: The column of the instant that a record is of.
         is_selected: Whether it is read unless a catalog says otherwise.
     """
@@ -52,8 +53,8 @@ class Stream(ABC):
     path: str
     about: str
     key: tuple[str, ...]
-    replication_key: str
-    bookmark: Literal["seconds", "date", "date-time"]
+    replication_key: str | None
+    bookmark: Literal["seconds", "date", "date-time", "none"]
     time: str
     is_selected: bool = True
 
@@ -122,6 +123,23 @@ class DailyStream(Stream):
     @override
     def expected(self, bot: str, record: Record, utc_offset: int = 0) -> Record:
         return self.emitted(bot, record, utc_offset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeStream(Stream):
+    """A stream with a record for each bot, read as a whole each time.
+
+    Attributes:
+        record: Makes the vendor's record of a bot.
+        emitted: Makes a tap's record of a bot and the vendor's record.
+    """
+
+    record: Callable[[Parameters, str], Record]
+    emitted: Callable[[str, Record], Record]
+
+    @override
+    def expected(self, bot: str, record: Record, utc_offset: int = 0) -> Record:
+        return self.emitted(bot, record)
 
 
 _LISTS = (
@@ -287,9 +305,27 @@ _DAILY = (
     ),
 )
 
+_WHOLE = (
+    WholeStream(
+        name="kore_bots",
+        vendor="kore",
+        endpoint="bots",
+        path="/api/public/bots",
+        about="a bot of the account",
+        key=("bot_id",),
+        replication_key=None,
+        bookmark="none",
+        time="created_on",
+        is_selected=False,
+        record=kore_bots.bot_record,
+        emitted=kore_bots.emitted_bot,
+    ),
+)
+
 LISTS = {stream.name: stream for stream in _LISTS}
 DAILY = {stream.name: stream for stream in _DAILY}
-STREAMS: dict[str, Stream] = dict(sorted((LISTS | DAILY).items()))
+WHOLE = {stream.name: stream for stream in _WHOLE}
+STREAMS: dict[str, Stream] = dict(sorted((LISTS | DAILY | WHOLE).items()))
 """All streams by their names, in the order of these."""
 
 

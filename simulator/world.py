@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.parameters import Parameters
-from simulator.streams import DAILY, LISTS, STREAMS
+from simulator.streams import DAILY, LISTS, STREAMS, WHOLE
 from simulator.timeline import DAY, LATE, SECOND, Day, Row, Rows
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ class World(Parameters):
             end: End of the window, exclusive.
             utc_offset: Seconds east of UTC of the days of a daily stream.
         """
+        if stream in WHOLE:
+            return [WHOLE[stream].record(self, bot)]
         if stream in DAILY:
             return DAILY[stream].days(self.rows, bot, start, end, utc_offset)
         first, last = _milliseconds(start), _milliseconds(end) - 1

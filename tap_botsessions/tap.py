@@ -42,7 +42,7 @@ from tap_botsessions.singer.writer import PieceWriter, die_of, exit_broken_outpu
 from tap_botsessions.vendors import VENDORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
     from typing import IO
 
@@ -160,9 +160,16 @@ class TapBotsessions(StrictTap):
 
     def sync(self) -> None:
         """Sync all streams that are selected."""
-        self._warn_of_unused()
-        with self.run.syncing(), self._displayed():
-            self.sync_all()
+        with self.run.syncing():
+            self.find_bots(self.run.shutdown.on_tick)
+            self._warn_of_unused()
+            with self._displayed():
+                self.sync_all()
+
+    def find_bots(self, on_tick: Callable[[], None] = lambda: None) -> None:
+        """Have vendors say which bots there are, where the settings ask for that."""
+        for stream in self.selected_streams:
+            stream.source.find_bots(on_tick)
 
     def _warn_of_unused(self) -> None:
         """Warn of what the catalog and the state hold and this run does not use."""
@@ -217,6 +224,8 @@ class TapBotsessions(StrictTap):
             for stream in self.bot_streams
             if isinstance(stream.source, ListStream) and stream.source.answers_check
         ]
+        for source in asked:
+            source.find_bots(self.end_overdue)
         return Check(asked, self.run.options, self.end_overdue)
 
     def print_check(self, form: str | None) -> NoReturn:
@@ -234,6 +243,7 @@ class TapBotsessions(StrictTap):
 
     def plan(self) -> Plan:
         """What a sync would do, by asking the vendors for counts."""
+        self.find_bots()
         streams = {
             stream.source: stream.ranges(stream.source.bots)
             for stream in self.selected_streams
@@ -248,8 +258,8 @@ class TapBotsessions(StrictTap):
         )
         from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
-        self._warn_of_unused()
         found = self.plan()
+        self._warn_of_unused()
         asked = {bot.stream for bot in found.asked}
         show(PlanReport(found, [*summarize(found.failures, asked)]), form)
         sys.exit(0 if found.is_whole else 1)
@@ -262,6 +272,7 @@ class TapBotsessions(StrictTap):
         Raises:
             BotError: A bot can't be read.
         """
+        self.find_bots()
         for stream in self.selected_streams:  # the audit trail has nothing to audit
             stream.emit.sample()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
-from simulator.streams import DAILY, STREAMS
+from simulator.streams import DAILY, STREAMS, WHOLE
 from tap_botsessions.config.settings import SCHEMA
 from tap_botsessions.engine.personal import KEYWORD
 from tap_botsessions.singer.audit import SyncWindows
@@ -83,13 +83,14 @@ def streams_table() -> str:
     for stream in STREAMS.values():
         noun = stream.bot_key.removesuffix("_id")
         path = stream.path.replace("{bot}", f"{{{noun}}}")
-        request = f"{METHODS[stream.vendor]} {path}"
+        method = "GET" if stream.name in WHOLE else METHODS[stream.vendor]
+        request = f"{method} {path}"
         cells = (
             f"`{stream.name}`",
             f"`{request}`{', a day each' if stream.name in DAILY else ''}",
             stream.about + ("" if stream.is_selected else "; not read by default"),
             ", ".join(f"`{key}`" for key in stream.key),
-            f"`{stream.replication_key}`",
+            f"`{stream.replication_key}`" if stream.replication_key else "none",
         )
         rows.append(f"| {' | '.join(cells)} |")
     header = [

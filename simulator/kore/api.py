@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from simulator.exchange import Call, Reply
+from simulator.kore.bots_api import bots as bots_page
 from simulator.kore.filters import Filters, matching
 from simulator.kore.records import ID_LAG, life
 from simulator.kore.requests import limit_of, natural, refusal, window_of
@@ -43,6 +44,9 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     Raises:
         RefusalError: If the vendor would refuse it.
     """
+    if call.endpoint == "bots":
+        _authorized_admin(call, world)
+        return bots_page(call, world, options)
     if call.method != "POST":
         raise refusal(405, "Method Not Allowed")
     bots = _authorized_bots(call, world)
@@ -63,6 +67,13 @@ def response_headers(reply: Reply) -> dict[str, str]:
     if reply.status == HTTPStatus.UNAUTHORIZED:
         headers["response-error-description"] = reply.encoded().decode()
     return headers
+
+
+def _authorized_admin(call: Call, world: World) -> None:
+    """Refuse a request that is not signed by the app of the account."""
+    token = call.headers.get("auth", "")
+    if not _is_signed(token, world.app):
+        raise refusal(401, "Invalid SDK credentials", 4002)
 
 
 def _authorized_bots(call: Call, world: World) -> tuple[str, ...]:

@@ -20,12 +20,12 @@ class Partitions:
     Attributes:
         bot_key: The field by which a bookmark says whose it is.
         bots: The bots that are read.
-        replication_key: What a bookmark is a value of.
+        replication_key: What a bookmark is a value of; none if there are none.
     """
 
     bot_key: str
     bots: Collection[str]
-    replication_key: str
+    replication_key: str | None
 
 
 def unused_in_catalog(

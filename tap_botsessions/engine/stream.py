@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import timedelta
 
+    from tap_botsessions.engine.errors import BotError
     from tap_botsessions.engine.options import Config, Limits, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import (
@@ -108,11 +109,11 @@ class VendorStream(ABC):
         name: The stream's name.
         bot_key: The column that holds the bot's id, and the key of its state.
         primary_keys: The columns that identify a record.
-        replication_key: The column whose values bookmarks are like.
+        replication_key: The column whose values bookmarks are like; none if all of it
+            is read each time.
         selected_by_default: Whether it is read unless a catalog says otherwise.
         options: What the run is asked to do.
         transport: What its requests are made by.
-        bots: The ids of the bots to read.
         schema: The JSON schema of its records.
         personal: Protects the personal data of its records.
         revisits: What is read again by its id, if anything.
@@ -122,25 +123,39 @@ class VendorStream(ABC):
     name: ClassVar[str]
     bot_key: ClassVar[str]
     primary_keys: ClassVar[tuple[str, ...]]
-    replication_key: ClassVar[str]
+    replication_key: ClassVar[str | None]
     selected_by_default: ClassVar[bool] = True
 
-    def __init__(
-        self, options: Options, transport: Transport, bots: Sequence[str]
-    ) -> None:
+    def __init__(self, options: Options, transport: Transport) -> None:
         """Prepare to read bots.
 
         Args:
             options: What the run is asked to do.
             transport: What requests are made by.
-            bots: The ids of the bots to read.
         """
         self.options = options
         self.transport = transport
-        self.bots = bots
         self.schema = load_schema(self.name)
         self.personal = Personal(options.config, self.schema)
         self.revisits: Revisits | None = None
+
+    @property
+    @abstractmethod
+    def bots(self) -> Sequence[str]:
+        """The ids of the bots to read."""
+
+    @property
+    def bots_error(self) -> BotError | None:
+        """Why it can't be known which bots to read, if so."""
+        return None
+
+    def find_bots(self, on_tick: Callable[[], None]) -> None:
+        """Have the vendor say which bots there are, if the settings ask for that.
+
+        Args:
+            on_tick: Called again and again meanwhile.
+        """
+        del on_tick
 
     @property
     def config(self) -> Config:
@@ -159,6 +174,8 @@ class VendorStream(ABC):
 
     def label(self, *bots: str) -> str:
         """The stream and the bots, or how many they are, for messages."""
+        if not bots:
+            return self.name
         if len(bots) > MAX_LISTED:
             return f"{self.name}, {len(bots)} {self.bot_noun}s"
         noun = self.bot_noun if len(bots) == 1 else f"{self.bot_noun}s"
@@ -167,6 +184,26 @@ class VendorStream(ABC):
     @abstractmethod
     def budget(self, bot: str) -> Budget:
         """What requests for a bot are charged to."""
+
+    @property
+    def first_label(self) -> str:
+        """What is read without a window, for messages."""
+        return self.revisits.label if self.revisits else "nothing"
+
+    def read_first(self, bots: Sequence[str], found: SyncRanges) -> Reading | None:
+        """Read what is asked for without a window, before all windows.
+
+        Args:
+            bots: One bot, or those of a group of `group_bots`.
+            found: What is read of them by time.
+
+        Returns:
+            None if there is nothing.
+        """
+        if self.revisits is None:
+            return None
+        ids = self.revisits.ids(bots, found.ranges)
+        return self.revisits.read(bots, ids) if ids else None
 
     @abstractmethod
     def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
@@ -264,11 +301,9 @@ class ListStream(VendorStream):
     page_size_setting: ClassVar[str]
     margin: ClassVar[timedelta]
 
-    def __init__(
-        self, options: Options, transport: Transport, bots: Sequence[str]
-    ) -> None:
+    def __init__(self, options: Options, transport: Transport) -> None:
         """Prepare to read bots, as any stream."""
-        super().__init__(options, transport, bots)
+        super().__init__(options, transport)
         self._capacities: dict[tuple[str, ...], Capacity] = {}
 
     @property

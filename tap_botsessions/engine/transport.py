@@ -61,6 +61,7 @@ class Request:
         body: The JSON body, if any.
         no_content: The decoded body that an answer without content (204) stands for;
             such an answer is not expected where there is none.
+        needs: What it needs to be allowed, for the advice.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Request:
     params: Mapping[str, str | int] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     no_content: Json = None
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class ErrorFormat:
     Attributes:
         message: The vendor's own words, from the decoded body of a refusal; it may
             raise an IndexError, KeyError, TypeError or ValueError where there are none.
-        advice: What to check where a status is final.
+        advice: What to check where a status is final; `{}` stands for the needs.
         phrases: Words that the vendor documents, which are shown with any status.
         retried: Statuses that may be retried beside 408, 429 and 5xx.
         rate_limit: The limit that was exceeded, from the words of a 429.
@@ -151,7 +153,7 @@ class Transport:
         for listener in self.listeners:
             listener(response)
         if not response.ok or response.is_redirect:
-            raise self._refusal(response)
+            raise self._refusal(response, request.needs)
         try:
             is_empty = response.status_code == HTTPStatus.NO_CONTENT
             body = request.no_content if is_empty else decode(response.content)
@@ -270,7 +272,7 @@ class Transport:
                 self.base_url, {}, stream=None, verify=self._ca_bundle, cert=None
             )
 
-    def _refusal(self, response: requests.Response) -> Exception:
+    def _refusal(self, response: requests.Response, needs: str) -> Exception:
         """The error that an answer without the data amounts to."""
         status = response.status_code
         said = self._vendor_message(response)
@@ -291,7 +293,7 @@ class Transport:
         if response.is_redirect:
             message += f", a redirect, which is not followed; check {self._setting}"
         elif status in self._errors.advice:
-            message += f"; {self._errors.advice[status]}"
+            message += f"; {self._errors.advice[status].format(needs)}"
         return RequestError(message, status)
 
     def _error_within(self, response: requests.Response, error: str) -> TransientError:

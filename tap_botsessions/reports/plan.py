@@ -315,7 +315,7 @@ def _record(bot: BotPlan, result: WindowResult | BotError) -> None:
                     list(map(Density, bot.samples, result.totals)),
                     bot.stream.page_size,
                     bot.stream.max_window,
-                    bot.stream.options.limits,
+                    bot.stream.limits,
                     bot.budget,
                 )
             )

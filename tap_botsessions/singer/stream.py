@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import BotError, Failure, OutputError, RecordError
@@ -45,8 +46,6 @@ class SingerStream(Stream):
     Attributes:
         source: The vendor's stream.
         emit: Writes its messages.
-        progress: How far it is.
-        summaries: Log that from time to time.
     """
 
     # The columns' conversions have typed the records already.
@@ -66,11 +65,20 @@ class SingerStream(Stream):
         self.selected_by_default = source.selected_by_default
         self.source = source
         self.emit = Emitter(tap, self)
-        self.progress = StreamProgress(source.name, source.bot_noun, source.bots)
-        self.summaries = Summaries(self.progress, self.logger)
         self._run = run
         self._of_nobody: set[BotError] = set()
         self._bookmarks = Bookmarks(self, source)
+
+    @cached_property
+    def progress(self) -> StreamProgress:
+        """How far it is."""
+        source = self.source
+        return StreamProgress(source.name, source.bot_noun, source.bots)
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """Log that from time to time."""
+        return Summaries(self.progress, self.logger)
 
     @property
     @override
@@ -100,6 +108,7 @@ class SingerStream(Stream):
         Yields:
             The records, if they are not written: they are for a BATCH then.
         """
+        self.source.find_bots(self._run.shutdown.on_tick)
         reading = self.read(context)
         with (
             discreet_urllib3(),
@@ -124,6 +133,8 @@ class SingerStream(Stream):
             Records, some at a time; those of a bot in order of time.
         """
         source = self.source
+        if source.bots_error:
+            self._mark_failed(self.name, source.bots_error, [])
         with Scheduler(
             self._jobs([context[source.bot_key]] if context else source.bots),
             workers=Workers(source.config["max_concurrent_requests"]),
@@ -176,7 +187,7 @@ class SingerStream(Stream):
                 return
         if (error := result.errors.get(NOBODY)) and error not in self._of_nobody:
             self._of_nobody.add(error)
-            unowned = RecordError(f"{self._by_id_label}: {error}")
+            unowned = RecordError(f"{self.source.first_label}: {error}")
             self._mark_failed(self.name, unowned, [])
         vouched = self.source.clip_to_clock(result)
         self._note_gap(bot, result)
@@ -197,7 +208,7 @@ class SingerStream(Stream):
         self.logger.debug(
             "%s: read %s: %d rows, %d requests, %.1f s",
             self.source.label(bot),
-            result.window or self._by_id_label,
+            result.window or self.source.first_label,
             emitted,
             result.requests,
             result.seconds,
@@ -226,8 +237,6 @@ class SingerStream(Stream):
     def _job(self, bots: Sequence[str], found: SyncRanges) -> Job:
         """What is to be read in this run of bots that are read together."""
         source = self.source
-        ids = source.revisits.ids(bots, found.ranges) if source.revisits else {}
-        by_id = source.revisits.read(bots, ids) if source.revisits and ids else None
         return Job(
             bots,
             TimeRanges(
@@ -236,22 +245,17 @@ class SingerStream(Stream):
                 source.max_window,
                 found.gaps,
             ),
-            first=by_id,
+            first=source.read_first(bots, found),
             settles_first=source.settles_first,
             on_request=partial(self.progress.requested, bots[0]),
             host=source.transport.health,
         )
 
-    @property
-    def _by_id_label(self) -> str:
-        """What is read by id, for messages."""
-        return self.source.revisits.label if self.source.revisits else "nothing"
-
     def _announce(self, jobs: Iterable[Job]) -> None:
         """Log what is to be read: a line for all bots of which that is the same."""
         alike: dict[str, list[str]] = {}
         for job in jobs:
-            otherwise = self._by_id_label if job.first else "nothing new"
+            otherwise = self.source.first_label if job.first else "nothing new"
             alike.setdefault(str(job.sync_range or otherwise), []).extend(job.bots)
         for sync_range, bots in alike.items():
             self.logger.info("%s: reading %s", self.source.label(*bots), sync_range)
@@ -305,6 +309,8 @@ class SingerStream(Stream):
         """Take the selection from a catalog; the replication key is not its to say."""
         super().apply_catalog(catalog)
         self.replication_key = self.source.replication_key
+        if self.replication_key is None:
+            self.forced_replication_method = REPLICATION_FULL_TABLE
 
 
 def _rows_per_write(result: WindowResult, limits: Limits) -> int:

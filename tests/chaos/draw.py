@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from simulator import App, World
+from simulator.streams import LISTS
 from tests.chaos.flaws import FIXED, LARGE, LIMITS, answers, lists
 from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step, Trouble
 from tests.chaos.weather import Scope, weather
@@ -47,20 +48,24 @@ def draw(seed: int) -> Plan:
     )
     plan = replace(plan, streams=_streams(Random(f"streams of {seed}"), plan))
     plan = replace(plan, steps=_steps(random, plan, days))
-    return _with_lists_of_channels(Random(f"channels of {seed}"), plan)
+    return _with_lists_of_channels(plan)
 
 
 def _streams(random: Random, plan: Plan) -> tuple[str, ...]:
     """Draw the streams that are read: those of the default, or others as well."""
     if random.random() < 0.5:
         return STREAMS
-    optional = [name for name in OPTIONAL if name.split("_")[0] in plan.vendors]
+    optional = [
+        name
+        for name in OPTIONAL
+        if name in LISTS and LISTS[name].vendor in plan.vendors
+    ]
     default = random.sample(STREAMS, random.randint(0, len(STREAMS)))
     return (*default, *random.sample(optional, random.randint(1, 2)))
 
 
-def _with_lists_of_channels(random: Random, plan: Plan) -> Plan:
-    """Draw whether lists hold one channel only unless they are told another.
+def _with_lists_of_channels(plan: Plan) -> Plan:
+    """Have lists hold one channel only unless they are told another.
 
     Only where all sessions can be seen, as it is by them that channels are known.
     """
@@ -75,7 +80,7 @@ def _with_lists_of_channels(random: Random, plan: Plan) -> Plan:
             for step in plan.steps
         )
     )
-    if not are_seen or random.random() < 0.5:
+    if not are_seen:
         return plan
     return replace(plan, options={**plan.options, "kore_default_channel": "rtm"})
 

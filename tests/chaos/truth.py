@@ -99,6 +99,8 @@ def _instant(plan: Plan, stream: str, value: Any) -> datetime:
             return datetime.fromisoformat(value)
         case "seconds":
             return datetime.fromtimestamp(value, UTC)
+        case "none":
+            raise ValueError(stream)
 
 
 def midnight(plan: Plan, day: date) -> datetime:
@@ -115,3 +117,5 @@ def bookmark_at(plan: Plan, stream: str, end: datetime) -> datetime:
             return end
         case "seconds":
             return end.replace(microsecond=0)
+        case "none":
+            raise ValueError(stream)

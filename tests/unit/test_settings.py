@@ -543,6 +543,18 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"kore_tags": "gold"}, "kore_tags", "must be of type object"),
         # Credentials
         ({"avaamo_access_token": ""}, "avaamo_access_token", "is missing"),
+        ({"avaamo_agent_ids": ["201", "*"]}, "avaamo_agent_ids", "no list of agents"),
+        ({"kore_bot_ids": ["!st-1"]}, "kore_bot_ids", 'add "*" for all others'),
+        (
+            {
+                "kore_bot_ids": ["*"],
+                "kore_client_id": None,
+                "kore_client_secret": None,
+                "kore_bot_credentials": [OWN],
+            },
+            "kore_client_id",
+            "Admin Console",
+        ),
         (
             {"avaamo_access_token": ["hunter2"]},
             "avaamo_access_token",

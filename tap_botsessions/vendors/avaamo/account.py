@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from tap_botsessions.vendors.avaamo.time_forms import TimeForm
 
 _ADVICE = {
-    401: "check avaamo_access_token (Settings > Users > the user > Access token)",
-    403: (
-        "check the user's permission on the agent (Settings > Users), and "
-        "avaamo_access_token"
-    ),
+    401: "check {}",
+    403: "check {}, and whether it may see the agent",
     404: (
         "check the id in avaamo_agent_ids (it is in the agent's URL), and "
         "avaamo_base_url"
@@ -132,6 +129,13 @@ def secrets(config: Config) -> list[str]:
 
 def problems(config: Config) -> Iterator[str]:
     """Say what the settings lack, a line each."""
+    agents = config.get("avaamo_agent_ids")
+    for agent in agents if isinstance(agents, list) else ():
+        if isinstance(agent, str) and ("*" in agent or agent.startswith("!")):
+            yield (
+                f"avaamo_agent_ids: {agent} is no id; Avaamo has no list of agents, so "
+                f"give the id of each"
+            )
     if is_configured(config):
         if not is_given(config, "avaamo_base_url"):
             yield "avaamo_base_url: is missing; it is the instance that you log in to"

@@ -59,16 +59,25 @@ class AvaamoStream(VendorStream):
 
     Attributes:
         path: Its path; `{}` stands for the agent.
+        needs: Where its token is from, for the advice.
     """
 
     vendor = "Avaamo"
     bot_key = "agent_id"
     path: ClassVar[str]
+    needs: ClassVar[str] = (
+        "avaamo_access_token (Settings > Users > the user > Access token)"
+    )
 
     def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the agents that are configured, of an account."""
-        super().__init__(options, account.transport, agent_ids(options.config))
+        super().__init__(options, account.transport)
         self.account = account
+
+    @cached_property
+    @override
+    def bots(self) -> Sequence[str]:
+        return agent_ids(self.config)
 
     @override
     def budget(self, bot: str) -> Budget:
@@ -92,8 +101,14 @@ class AvaamoStream(VendorStream):
     ) -> Fetch:
         """A request to this stream's endpoint; see `Request.no_content`."""
         path = self.path.format(quote(agent, safe=""))
-        token = self.credentials(agent)
-        request = Request("GET", path, token, params, no_content=no_content)
+        request = Request(
+            "GET",
+            path,
+            self.credentials(agent),
+            params,
+            no_content=no_content,
+            needs=self.needs,
+        )
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(agent), self.label(agent))
 

@@ -125,6 +125,7 @@ class AvaamoTranscripts(AvaamoListStream):
     name = "avaamo_transcripts"
     selected_by_default = False
     path = "/v1/messages.json"
+    needs = "avaamo_agent_tokens (Agent > Settings)"
     params: ClassVar[Mapping[str, str]] = {"device_info": "false"}
     primary_keys = ("agent_id", "message_uuid")
     identity = "message_uuid"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def streams(options: Options) -> list[VendorStream]:
     """The streams, all of one host."""
-    own = account.Account.of(options)
+    own = account.Account(options)
     return [stream(options, own) for stream in STREAMS]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 from jwt import PyJWS
@@ -20,24 +20,22 @@ from typing_extensions import override
 from tap_botsessions.engine.options import is_given
 from tap_botsessions.engine.pacing import Budget
 from tap_botsessions.engine.transport import ErrorFormat, Transport
+from tap_botsessions.vendors.kore.choice import Choice, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from requests import PreparedRequest
 
-    from tap_botsessions.engine.errors import RateLimit
+    from tap_botsessions.engine.errors import BotError, RateLimit
     from tap_botsessions.engine.options import Config, Json, Options
 
 _ADVICE = {
     401: (
         "check kore_client_id, kore_client_secret, the bot's id, and that the app has "
-        "the scope Bot Sessions and is published (App Settings > Dev Tools > API Scope)"
+        "the scope {} and is published (App Settings > Dev Tools > API Scope)"
     ),
-    403: (
-        "check that the app has the scope Bot Sessions (App Settings > Dev Tools > API "
-        "Scope)"
-    ),
+    403: ("check that the app has the scope {} (App Settings > Dev Tools > API Scope)"),
     404: "check kore_base_url and kore_api",
 }
 
@@ -130,27 +128,56 @@ class SignedToken(AuthBase):
         return r
 
 
-@dataclass(frozen=True)
 class Account:
-    """A Kore.ai host: how it is reached, and what its bots may be asked, by bot."""
+    """A Kore.ai host: how it is reached, and which of its bots are read.
 
-    transport: Transport
-    tokens: Mapping[str, SignedToken]
-    _options: Options
-    _budgets: dict[tuple[str, str], Budget] = field(default_factory=dict)
+    Attributes:
+        transport: What requests are made by.
+        name: The host, as the account is not named anywhere.
+        choice: Which bots are read, as the settings say.
+        bots: Their ids; none as long as they have to be found.
+        bots_error: Why they could not be found, if so.
+    """
 
-    @classmethod
-    def of(cls, options: Options) -> Account:
-        """The host that is configured, with its bots, if any."""
-        config = options.config
-        transport = Transport("kore_base_url", options, ERRORS)
-        credentials = bot_credentials(config)
-        signed = {
-            app: SignedToken(*app, config["kore_jwt_algorithm"])
-            for app in credentials.values()
-        }
-        tokens = {bot: signed[app] for bot, app in credentials.items()}
-        return cls(transport, tokens, options)
+    def __init__(self, options: Options) -> None:
+        """Prepare to read the bots that are configured, if any."""
+        self.transport = Transport("kore_base_url", options, ERRORS)
+        self.name = urlsplit(self.transport.base_url).netloc
+        self.choice = Choice(options.config.get("kore_bot_ids") or ())
+        self.bots_error: BotError | None = None
+        self._options = options
+        self._credentials = own_credentials(options.config)
+        self._tokens: dict[tuple[str, str], SignedToken] = {}
+        self._budgets: dict[tuple[str, str], Budget] = {}
+        self.bots: Sequence[str] = ()
+        if not self.choice.is_open:
+            self.bots = list(bot_credentials(options.config))
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether it is known which bots are read, or why that can't be known."""
+        is_known = bool(self.bots) or not self.choice.is_open
+        return is_known or self.bots_error is not None
+
+    def token(self, bot: str) -> SignedToken:
+        """What signs requests for a bot; those for all its app are signed by one."""
+        return self._token_of(
+            self._credentials.get(bot) or shared_credentials(self._options.config)
+        )
+
+    @property
+    def admin_token(self) -> SignedToken:
+        """What signs requests for the account, of an app of the Admin Console."""
+        return self._token_of(shared_credentials(self._options.config))
+
+    def _token_of(self, app: tuple[str, str]) -> SignedToken:
+        algorithm = self._options.config["kore_jwt_algorithm"]
+        return self._tokens.setdefault(app, SignedToken(*app, algorithm))
+
+    @property
+    def admin_budget(self) -> Budget:
+        """What requests for the account's bots are charged to (page Rate limits)."""
+        return self._budget("the account's bots", "admin")
 
     def budget(self, bot: str, stream: str) -> Budget:
         """What a stream's requests for a bot are charged to.
@@ -161,16 +188,32 @@ class Account:
         """
         config = self._options.config
         is_shared = config["kore_api"] == "account"
-        key = "" if is_shared else bot, stream if config["kore_budget_per_api"] else ""
-        if key not in self._budgets:
-            whose = "the account" if is_shared else f"bot {bot}"
-            self._budgets[key] = Budget(
-                ", ".join(["Kore.ai", whose, *filter(None, key[1:])]),
+        api = stream if config["kore_budget_per_api"] else ""
+        return self._budget("the account" if is_shared else f"bot {bot}", api)
+
+    def _budget(self, whose: str, api: str) -> Budget:
+        config = self._options.config
+        if (whose, api) not in self._budgets:
+            self._budgets[whose, api] = Budget(
+                ", ".join(["Kore.ai", whose, *filter(None, [api])]),
                 config["kore_requests_per_minute"],
                 config["kore_requests_per_hour"],
                 minute=self._options.limits.minute,
             )
-        return self._budgets[key]
+        return self._budgets[whose, api]
+
+
+def own_credentials(config: Config) -> dict[str, tuple[str, str]]:
+    """The client id and client secret of each bot that has its own."""
+    return {
+        entry["bot_id"]: (entry["client_id"], entry["client_secret"])
+        for entry in config.get("kore_bot_credentials") or ()
+    }
+
+
+def shared_credentials(config: Config) -> tuple[str, str]:
+    """Those of all other bots; empty if they are not given."""
+    return config.get("kore_client_id") or "", config.get("kore_client_secret") or ""
 
 
 def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:
@@ -179,15 +222,9 @@ def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:
     A bot without credentials of its own has those of `kore_client_id` and
     `kore_client_secret`; if these are not given, they are empty.
     """
-    own = {
-        entry["bot_id"]: (entry["client_id"], entry["client_secret"])
-        for entry in config.get("kore_bot_credentials") or ()
-    }
-    shared = (
-        config.get("kore_client_id") or "",
-        config.get("kore_client_secret") or "",
-    )
-    bots = config.get("kore_bot_ids") or own
+    own, shared = own_credentials(config), shared_credentials(config)
+    listed = config.get("kore_bot_ids") or own
+    bots = [bot for bot in listed if not is_pattern(bot)]
     return {bot: own.get(bot, shared) for bot in bots}
 
 
@@ -213,11 +250,26 @@ def problems(config: Config) -> Iterator[str]:
     if has_secret and not has_id:
         yield "kore_client_id: is missing, while kore_client_secret is given"
     has_bots = is_given(config, "kore_bot_ids")
+    yield from _useless_patterns(config)
     if has_id and has_secret:
         if not has_bots and not is_given(config, "kore_bot_credentials"):
             yield "kore_bot_ids: is empty; list at least one bot"
     elif not has_id and not has_secret and has_bots:
         yield from _bots_without_credentials(config)
+
+
+def _useless_patterns(config: Config) -> Iterator[str]:
+    entries = config.get("kore_bot_ids")
+    if not isinstance(entries, list):
+        return
+    patterns = [each for each in entries if isinstance(each, str) and is_pattern(each)]
+    if patterns and not is_given(config, "kore_client_id"):
+        yield (
+            "kore_client_id: is missing, with kore_client_secret, of an app of the "
+            "Admin Console, by which the bots of kore_bot_ids are found"
+        )
+    if patterns and all(each.startswith("!") for each in entries):
+        yield 'kore_bot_ids: only says what is not read; add "*" for all others'
 
 
 def _bots_without_credentials(config: Config) -> Iterator[str]:
@@ -238,7 +290,8 @@ def unused(config: Config) -> Iterator[str]:
     listed, own = config.get("kore_bot_ids"), config.get("kore_bot_credentials")
     if not isinstance(listed, list) or not isinstance(own, list):
         return
-    for entry in own if listed else ():
+    is_open = any(isinstance(each, str) and is_pattern(each) for each in listed)
+    for entry in own if listed and not is_open else ():
         bot = entry.get("bot_id") if isinstance(entry, dict) else None
         if isinstance(bot, str) and bot not in listed:
             yield f"kore_bot_credentials: {bot} is not in kore_bot_ids, so not read"

@@ -29,6 +29,7 @@ from tap_botsessions.engine.stream import ListStream, SyncRanges
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.verification import check_in_window
 from tap_botsessions.engine.windows import parse_instant, shifted, to_rfc3339
+from tap_botsessions.vendors.kore.bots import find_bots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +56,7 @@ class KoreListStream(ListStream):
 
     Attributes:
         paths: The path by the value of `kore_api`; `{}` stands for the bot.
+        scope: The scope that an app needs for it.
         records_field: The field of an answer that holds the records.
         count_field: The field of their number.
         identity: The column that identifies a record of a bot.
@@ -65,9 +67,11 @@ class KoreListStream(ListStream):
 
     vendor = "Kore.ai"
     bot_key = "bot_id"
+    replication_key: ClassVar[str]
     page_size_setting = "kore_page_size"
     margin = MARGIN
     paths: ClassVar[Mapping[str, str]]
+    scope: ClassVar[str]
     records_field: ClassVar[str]
     count_field: ClassVar[str] = "total"
     identity: ClassVar[str]
@@ -77,8 +81,22 @@ class KoreListStream(ListStream):
 
     def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the bots that are configured, of a host."""
-        super().__init__(options, account.transport, list(account.tokens))
+        super().__init__(options, account.transport)
         self.account = account
+
+    @property
+    @override
+    def bots(self) -> Sequence[str]:
+        return self.account.bots
+
+    @property
+    @override
+    def bots_error(self) -> BotError | None:
+        return self.account.bots_error
+
+    @override
+    def find_bots(self, on_tick: Callable[[], None]) -> None:
+        find_bots(self.options, self.account, on_tick)
 
     @override
     def budget(self, bot: str) -> Budget:
@@ -105,7 +123,7 @@ class KoreListStream(ListStream):
             return super().group_bots(ranges)
         groups: dict[object, list[str]] = {}
         for bot, those in ranges.items():
-            alike = self.account.tokens[bot], *those.gaps, None, *those.ranges
+            alike = self.account.token(bot), *those.gaps, None, *those.ranges
             groups.setdefault(alike, []).append(bot)
         return list(groups.values())
 
@@ -131,8 +149,9 @@ class KoreListStream(ListStream):
         """A request for records of bots, by the credentials of the first."""
         bot, *_ = bots
         nothing = {self.records_field: None}
-        token = self.account.tokens[bot]
-        request = Request("POST", self.path(bot), token, params, body, nothing)
+        token = self.account.token(bot)
+        path, scope = self.path(bot), self.scope
+        request = Request("POST", path, token, params, body, nothing, scope)
         send = partial(self.transport.send, request, parse)
         return Fetch(send, self.budget(bot), self.label(*bots))
 

@@ -44,6 +44,7 @@ class KoreSessions(KoreListStream):
         "bot": "/api/public/bot/{}/getSessions",
         "stream": "/api/public/stream/{}/getSessions",
     }
+    scope = "Bot Sessions"
     records_field = "sessions"
     identity = "session_id"
     # The legacy page has the first seven only, with session_lang as a string, and

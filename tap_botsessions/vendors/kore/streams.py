@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_botsessions.vendors.kore.bots import KoreBots
 from tap_botsessions.vendors.kore.sessions import KoreSessions
 from tap_botsessions.vendors.kore.talks import KoreAnalytics, KoreFeedback, KoreMessages
 
 if TYPE_CHECKING:
     from tap_botsessions.vendors.kore.lists import KoreListStream
 
-STREAMS: tuple[type[KoreListStream], ...] = (
+STREAMS: tuple[type[KoreListStream | KoreBots], ...] = (
     KoreSessions,
     KoreMessages,
     KoreFeedback,
     KoreAnalytics,
+    KoreBots,
 )

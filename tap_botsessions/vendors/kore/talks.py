@@ -112,6 +112,7 @@ class KoreMessages(KoreChannelStream):
         "account": "/api/public/getMessages",
         "bot": "/api/public/bot/{}/getMessages",
     }
+    scope = "Chat History"
     records_field = "messages"
     identity = "message_id"
     columns: ClassVar[Columns] = {
@@ -209,6 +210,7 @@ class KoreFeedback(KoreListStream):
     paths: ClassVar[Mapping[str, str]] = {
         "bot": "/api/public/bot/{}/getFeedbackSurveyResponses"
     }
+    scope = "Feedback Survey"
     records_field = "result"
     count_field = "totalCount"
     identity = "feedback_id"
@@ -253,6 +255,7 @@ class KoreAnalytics(KoreChannelStream):
     primary_keys = ("bot_id", "type", "analytics_id")
     replication_key = "timestamp"
     paths: ClassVar[Mapping[str, str]] = {"bot": "/api/public/bot/{}/getAnalytics"}
+    scope = "Metrics"
     records_field = "result"
     count_field = "totalCount"
     identity = "analytics_id"
