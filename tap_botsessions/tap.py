@@ -169,7 +169,7 @@ class TapBotsessions(StrictTap):
     def find_bots(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Have vendors say which bots there are, where the settings ask for that."""
         for stream in self.selected_streams:
-            stream.source.find_bots(on_tick)
+            stream.find_bots(on_tick)
 
     def _warn_of_unused(self) -> None:
         """Warn of what the catalog and the state hold and this run does not use."""

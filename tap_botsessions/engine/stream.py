@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from tap_botsessions.engine.errors import BotError
-    from tap_botsessions.engine.options import Config, Limits, Options
+    from tap_botsessions.engine.options import Config, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import (
         Lists,
@@ -45,13 +45,7 @@ Ids = Mapping[str, datetime | None]
 
 
 class Revisits(Protocol):
-    """Records that are read again by their ids, beside the windows of their bots.
-
-    Attributes:
-        label: What they are, for messages.
-    """
-
-    label: str
+    """Records that are read again by their ids, beside the windows of their bots."""
 
     def restore(
         self, bot: str, state: Mapping[str, Any], bookmark: datetime | None
@@ -111,9 +105,11 @@ class VendorStream(ABC):
         primary_keys: The columns that identify a record.
         replication_key: The column whose values bookmarks are like; none if all of it
             is read each time.
+        first_label: What is read without a window, for messages.
         selected_by_default: Whether it is read unless a catalog says otherwise.
         options: What the run is asked to do.
         transport: What its requests are made by.
+        limits: The bounds that are no settings.
         schema: The JSON schema of its records.
         personal: Protects the personal data of its records.
         revisits: What is read again by its id, if anything.
@@ -124,6 +120,7 @@ class VendorStream(ABC):
     bot_key: ClassVar[str]
     primary_keys: ClassVar[tuple[str, ...]]
     replication_key: ClassVar[str | None]
+    first_label: ClassVar[str] = "nothing"
     selected_by_default: ClassVar[bool] = True
 
     def __init__(self, options: Options, transport: Transport) -> None:
@@ -135,6 +132,7 @@ class VendorStream(ABC):
         """
         self.options = options
         self.transport = transport
+        self.limits = options.limits
         self.schema = load_schema(self.name)
         self.personal = Personal(options.config, self.schema)
         self.revisits: Revisits | None = None
@@ -163,11 +161,6 @@ class VendorStream(ABC):
         return self.options.config
 
     @property
-    def limits(self) -> Limits:
-        """The bounds that are no settings."""
-        return self.options.limits
-
-    @property
     def bot_noun(self) -> str:
         """What the vendor calls a bot."""
         return self.bot_key.removesuffix("_id")
@@ -184,11 +177,6 @@ class VendorStream(ABC):
     @abstractmethod
     def budget(self, bot: str) -> Budget:
         """What requests for a bot are charged to."""
-
-    @property
-    def first_label(self) -> str:
-        """What is read without a window, for messages."""
-        return self.revisits.label if self.revisits else "nothing"
 
     def read_first(self, bots: Sequence[str], found: SyncRanges) -> Reading | None:
         """Read what is asked for without a window, before all windows.

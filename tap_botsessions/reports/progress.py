@@ -99,18 +99,25 @@ class StreamProgress:
         self,
         name: str,
         bot_noun: str,
-        bots: Iterable[str],
+        bots: Iterable[str] = (),
         clock: Clock = time,
     ) -> None:
-        """Begin with nothing read of some bots."""
+        """Begin with nothing read of bots, which may be known later."""
         self.name = name
         self.bot_noun = bot_noun
-        self.bots = [BotProgress(bot) for bot in bots]
+        self.bots: list[BotProgress] = []
         self.clock = clock
         self.is_over = False
-        self._by_id = {bot.bot: bot for bot in self.bots}
+        self._by_id: dict[str, BotProgress] = {}
+        self.know(bots)
         self._begun_at: float | None = None
         self._seconds = 0.0
+
+    def know(self, bots: Iterable[str]) -> None:
+        """Begin with these bots, unless they are known."""
+        if not self.bots:
+            self.bots = [BotProgress(bot) for bot in bots]
+            self._by_id = {bot.bot: bot for bot in self.bots}
 
     # What happens.
 

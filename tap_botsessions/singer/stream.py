@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from singer_sdk import Stream
@@ -24,7 +24,7 @@ from tap_botsessions.singer.bookmarks import Bookmarks
 from tap_botsessions.singer.emitter import Chunk, Emitter
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
@@ -46,6 +46,8 @@ class SingerStream(Stream):
     Attributes:
         source: The vendor's stream.
         emit: Writes its messages.
+        progress: How far it is.
+        summaries: Log that from time to time.
     """
 
     # The columns' conversions have typed the records already.
@@ -65,20 +67,11 @@ class SingerStream(Stream):
         self.selected_by_default = source.selected_by_default
         self.source = source
         self.emit = Emitter(tap, self)
+        self.progress = StreamProgress(source.name, source.bot_noun)
+        self.summaries = Summaries(self.progress, self.logger)
         self._run = run
         self._of_nobody: set[BotError] = set()
         self._bookmarks = Bookmarks(self, source)
-
-    @cached_property
-    def progress(self) -> StreamProgress:
-        """How far it is."""
-        source = self.source
-        return StreamProgress(source.name, source.bot_noun, source.bots)
-
-    @cached_property
-    def summaries(self) -> Summaries:
-        """Log that from time to time."""
-        return Summaries(self.progress, self.logger)
 
     @property
     @override
@@ -89,6 +82,11 @@ class SingerStream(Stream):
     @override
     def is_sorted(self) -> bool:
         return True
+
+    def find_bots(self, on_tick: Callable[[], None]) -> None:
+        """Have the vendor say which bots there are, if the settings ask for that."""
+        self.source.find_bots(on_tick)
+        self.progress.know(self.source.bots)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -108,7 +106,7 @@ class SingerStream(Stream):
         Yields:
             The records, if they are not written: they are for a BATCH then.
         """
-        self.source.find_bots(self._run.shutdown.on_tick)
+        self.find_bots(self._run.shutdown.on_tick)
         reading = self.read(context)
         with (
             discreet_urllib3(),

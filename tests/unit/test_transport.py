@@ -244,7 +244,7 @@ def test_an_error_has_the_vendors_words_but_nothing_secret_or_personal() -> None
     said = f"No access for jane.doe@example.com with {TOKEN} or {'ab12' * 10}\r\nX: y"
     with pytest.raises(RequestError, match="No access for") as final:
         send({"status_code": 403, "json": {"error": said}})
-    assert "check the user's permission" in str(final.value)
+    assert "whether it may see the agent" in str(final.value)
     body = {"errors": [{"msg": said, "code": 1}]}
     for error in (final.value, refused({"status_code": 500, "json": body}, KORE)):
         assert TOKEN not in str(error)

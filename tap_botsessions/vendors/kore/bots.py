@@ -76,6 +76,7 @@ class KoreBots(VendorStream):
     bot_key = "account"
     primary_keys = ("bot_id",)
     replication_key = None
+    first_label = "all bots"
     selected_by_default = False
 
     def __init__(self, options: Options, account: Account) -> None:
@@ -87,11 +88,6 @@ class KoreBots(VendorStream):
     @override
     def bots(self) -> Sequence[str]:
         return [self.account.name]
-
-    @property
-    @override
-    def first_label(self) -> str:
-        return "all bots"
 
     @override
     def budget(self, bot: str) -> Budget:

@@ -196,19 +196,15 @@ class KoreListStream(ListStream):
         The id is as the settings have it, whatever the case of its letters.
         """
         bot = bot_of(raw)
-        if bot is None or bot in self._spelt:
-            return bot
-        return self._folded.get(bot.casefold(), bot)
+        if bot is None:
+            return None
+        return self._spelt.get(bot) or self._spelt.get(bot.casefold(), bot)
 
     @cached_property
-    def _spelt(self) -> frozenset[str]:
-        """The bots that are read, as the settings spell them."""
-        return frozenset(self.bots)
-
-    @cached_property
-    def _folded(self) -> Mapping[str, str]:
-        """Likewise, by their ids without case."""
-        return {bot.casefold(): bot for bot in self.bots}
+    def _spelt(self) -> Mapping[str, str]:
+        """The bots that are read as the settings spell them, by ids in any case."""
+        folded = {bot.casefold(): bot for bot in self.bots}
+        return folded | {bot: bot for bot in self.bots}
 
     @cached_property
     def _fields(self) -> Mapping[str, str]:

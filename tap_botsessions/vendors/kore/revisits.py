@@ -44,8 +44,6 @@ _WIDEST = timedelta(days=6)
 class SessionRevisits:
     """The sessions of a stream that are read again by their ids."""
 
-    label = "sessions by their ids"
-
     def __init__(self, stream: KoreListStream) -> None:
         """Begin with none.
 

@@ -36,6 +36,7 @@ class KoreSessions(KoreListStream):
     """Sessions of bots, by their start."""
 
     name = "kore_sessions"
+    first_label = "sessions by their ids"
     answers_check = True
     primary_keys = ("bot_id", "session_id")
     replication_key = "start_time"

@@ -32,7 +32,7 @@ from tap_botsessions.vendors.kore.sessions import KoreSessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tap_botsessions.engine.options import Json, Limits, Options
+    from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pages import Lists, Reading
     from tap_botsessions.engine.records import Row
     from tap_botsessions.engine.windows import Window
@@ -143,6 +143,16 @@ class KoreMessages(KoreChannelStream):
         }
     )
 
+    def __init__(self, options: Options, account: Account) -> None:
+        """Prepare to read windows of as many messages as come by one request."""
+        super().__init__(options, account)
+        limits, most = self.limits, self.page_size
+        self.limits = replace(
+            limits,
+            max_window_rows=max(limits.max_window_rows, most),
+            max_rows_ahead=max(limits.max_rows_ahead, 2 * most),
+        )
+
     @property
     def _is_v1(self) -> bool:
         # Of the account's API, the page names the first version only.
@@ -156,17 +166,6 @@ class KoreMessages(KoreChannelStream):
     @override
     def page_size(self) -> int:
         return min(super().page_size, 100) if self._is_v1 else super().page_size
-
-    @property
-    @override
-    def limits(self) -> Limits:
-        """Windows of as many messages as come by one request."""
-        limits, most = super().limits, self.page_size
-        return replace(
-            limits,
-            max_window_rows=max(limits.max_window_rows, most),
-            max_rows_ahead=max(limits.max_rows_ahead, 2 * most),
-        )
 
     @override
     def body(self, window: Window) -> dict[str, Any]:
