@@ -57,6 +57,9 @@ def cut_page(
         RefusalError: It lies too far from the first.
     """
     skip, limit = page
+    if world.lost:
+        lost = _places_of(world.lost, rows)
+        order = [place for place in order if place not in lost]
     total = len(order)
     ghosts = _places_of(world.ghosts, rows) if world.ghosts else frozenset[int]()
     if ghosts and options.ghosts == "omitted":

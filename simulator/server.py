@@ -117,6 +117,8 @@ class Simulator:
         application.add_routes(control.routes(self))
         route = application.router.add_route
         route("GET", "/bots/analytics/{bot}/{endpoint}.json", self._avaamo)
+        summary = "/dashboard/bots/{bot}/feedbacks/user_feedbacks.json"
+        route("GET", summary, partial(self._avaamo, endpoint="user_feedbacks"))
         for stream in STREAMS.values():
             if stream.vendor == "avaamo" and not stream.path.startswith("/bots/"):
                 handler = partial(self._avaamo, endpoint=stream.endpoint)
@@ -124,6 +126,8 @@ class Simulator:
         for name in ("getSessions", "getMessages", "bots"):
             route("*", f"/api/public/{name}", partial(self._kore, name=name))
         route("*", "/api/public/{_:bot|stream}/{bot}/{name}", self._kore)
+        trend = "/api/public/bot/{bot}/v2/userEngagementTrend"
+        route("*", trend, partial(self._kore, name="userEngagementTrend"))
         return application
 
     async def _avaamo(

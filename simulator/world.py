@@ -52,6 +52,8 @@ class World(Parameters):
         apps: Kore apps by bot.
         ghosts: Records that lists count and don't serve: stream, bot, epoch
             milliseconds (see `hide`).
+        lost: Records that lists neither count nor serve, though all else counts them,
+            likewise (see `lose`).
         ownerless: Sessions of Kore's that lists of the account don't say the bot of,
             likewise (see `disown`).
     """
@@ -69,6 +71,7 @@ class World(Parameters):
     app: App = DEFAULT_APP
     apps: dict[str, App] = field(default_factory=dict)
     ghosts: set[tuple[str, str, int]] = field(default_factory=set)
+    lost: set[tuple[str, str, int]] = field(default_factory=set)
     ownerless: set[tuple[str, str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -232,6 +235,10 @@ class World(Parameters):
         """Let lists count the records of an instant, and not serve them."""
         self.ghosts.add((stream, bot, _milliseconds(at)))
 
+    def lose(self, stream: str, bot: str, at: datetime) -> None:
+        """Let lists pass over the records of an instant, which all else counts."""
+        self.lost.add((stream, bot, _milliseconds(at)))
+
     def disown(self, bot: str, at: datetime) -> None:
         """Let Kore's lists of the account not say whose the sessions of an instant are.
 
@@ -244,6 +251,7 @@ class World(Parameters):
     def heal(self) -> None:
         """Let lists serve all records as they are."""
         self.ghosts.clear()
+        self.lost.clear()
         self.ownerless.clear()
 
     def _view(self, stream: str, bot: str, day: int) -> Day:

@@ -8,6 +8,7 @@ Sources: the vendor's pages "User sessions", "Messages", "Usage", "Query insight
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -59,6 +60,8 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     )
     if stream:
         return _page(call, world, options, (stream, agent))
+    if call.endpoint == "user_feedbacks":
+        return _feedback_summary(call, world, agent)
     if call.endpoint == "usage":
         return _usage(call, world, options, agent)
     raise RefusalError(404, {"error": "Not Found"})
@@ -173,6 +176,28 @@ def _token(
     ):
         raise RefusalError(422, {"error": f"Invalid {name}"})
     return token
+
+
+def _feedback_summary(call: Call, world: World, agent: str) -> Reply:
+    """Return the numbers of thumbs of whole days, `to_date` inclusive."""
+    zone = timezone(timedelta(seconds=int(call.params.get("utc_offset", "0"))))
+    today = datetime.fromtimestamp(world.now, tz=zone).date()
+    first, last = (
+        _midnight(_date(call, name, zone, today)[0], zone)
+        for name in ("from_date", "to_date")
+    )
+    end = (last + 86_400) * SECOND - 1
+    rows = world.rows("avaamo_feedback", agent, first * SECOND, end)
+    thumbs = Counter(bool(world.record(row)["positive"]) for row in rows)
+    return Reply(
+        200,
+        {
+            "user_feedbacks": [
+                {"feedback_type": name, "count": thumbs[is_up], "positive": is_up}
+                for name, is_up in (("thumbs_up", True), ("thumbs_down", False))
+            ]
+        },
+    )
 
 
 def _usage(call: Call, world: World, options: Assumptions, agent: str) -> Reply:

@@ -20,7 +20,7 @@ from simulator.kore.bots_api import bots as bots_page
 from simulator.kore.filters import Filters, matching
 from simulator.kore.records import ID_LAG, life
 from simulator.kore.requests import limit_of, natural, refusal, window_of
-from simulator.kore.talks_api import page
+from simulator.kore.talks_api import page, user_trend
 from simulator.lists import Listed, check_width, cut_page
 from simulator.streams import LISTS
 from simulator.timeline import SECOND, Row
@@ -52,6 +52,8 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     bots = _authorized_bots(call, world)
     try:
         body = call.body
+        if call.endpoint == "userEngagementTrend":
+            return user_trend(call, world, bots)
         if call.endpoint != "getSessions":
             return page(call, world, options, (_LISTS[call.endpoint], bots))
         if "sessionId" in body:

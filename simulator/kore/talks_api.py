@@ -7,18 +7,22 @@ that a range of more than seven days is refused as getSessions refuses it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from simulator.exchange import Reply
+from simulator.kore.records import life
 from simulator.kore.requests import instant, limit_of, natural, window_of
 from simulator.kore.talks import KINDS, TYPES, channel
 from simulator.lists import check_width, cut_page
+from simulator.timeline import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simulator.assumptions import Assumptions
-    from simulator.exchange import Call, Reply
+    from simulator.exchange import Call
     from simulator.streams import ListStream
     from simulator.timeline import Row, RowList
     from simulator.world import World
@@ -82,6 +86,19 @@ def page(
             if row[:3] in world.ownerless:
                 del record["botId"]
     return options.page(content, stream.field)
+
+
+def user_trend(call: Call, world: World, bots: Sequence[str]) -> Reply:
+    """Return the number of users of each day, in UTC."""
+    first = instant(f"{call.params['start_date']}T00:00:00Z")
+    last = instant(f"{call.params['end_date']}T00:00:00Z")
+    trends = []
+    for start in range(first, last + 1, DAY):
+        rows = world.rows("kore_sessions", bots[0], start, start + DAY - 1)
+        users = {life(world, row).user_id for row in rows}
+        day = datetime.fromtimestamp(start // 1000, UTC)
+        trends.append({"date": f"{day:%b %d %Y}", "users": len(users)})
+    return Reply(200, {"summary": {}, "trends": trends})
 
 
 def _kinds(call: Call, stream: ListStream) -> tuple[int, ...] | None:

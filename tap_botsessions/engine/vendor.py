@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tap_botsessions.engine.comparison import Comparison
 from tap_botsessions.engine.options import Config, Options
 from tap_botsessions.engine.stream import VendorStream
 
 Streams = Callable[[Options], Sequence[VendorStream]]
+Comparisons = Callable[[Mapping[str, VendorStream]], Iterable[Comparison]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Vendor:
         unused: Says which of the settings have no effect, a line each.
         secrets: The secrets in the settings.
         streams: Makes its streams.
+        comparisons: What it says twice, by the streams' names.
     """
 
     name: str
@@ -45,3 +48,4 @@ class Vendor:
     unused: Callable[[Config], Iterator[str]]
     secrets: Callable[[Config], Iterable[str]]
     streams: Streams
+    comparisons: Comparisons

@@ -246,7 +246,14 @@ def _tuning(random: Random, plan: Plan) -> dict[str, Any]:
         "kore_page_size": random.choice((2, 5, 20, 1000, 10_000)),
         "kore_requests_per_minute": _budget(random),
         "kore_requests_per_hour": 1_000_000,
+        **_tuning_of_talks(Random(f"talks of {plan.seed}")),
+    } | plan.fixed
+
+
+def _tuning_of_talks(random: Random) -> dict[str, Any]:
+    """Likewise, for the streams that are not read by default."""
+    return {
         "kore_messages_page_size": random.choice((2, 5, 20, 100, 10_000)),
         "kore_messages_api": random.choice(("v1", "v2")),
         "kore_budget_per_api": random.random() < 0.5,
-    } | plan.fixed
+    }

@@ -22,7 +22,8 @@ PACKAGE = "tap_botsessions"
 BELOW = {
     "airbyte": {"tap", "singer", "config", "vendors", "reports", "engine", "start"},
     "__main__": {"tap", "start"},
-    "tap": {"singer", "config", "vendors", "reports", "engine"},
+    "tap": {"reporting", "singer", "config", "vendors", "reports", "engine"},
+    "reporting": {"singer", "config", "vendors", "reports", "engine"},
     "singer": {"config", "vendors", "reports", "engine"},
     "config": {"vendors", "engine"},
     "vendors": {"engine"},
@@ -34,7 +35,7 @@ BELOW = {
 """What each layer may import, itself aside."""
 
 ONLY_IN = {
-    "singer_sdk": {"airbyte", "tap", "singer", "config"},
+    "singer_sdk": {"airbyte", "tap", "reporting", "singer", "config"},
     "jwt": {"vendors.kore"},
     "rich": {"reports"},
     "requests": {"engine", "vendors", "reports"},

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.streams import LISTS, WHOLE
-from tests.conftest import end_of, sync
-from tests.truth import OPTIONAL, assert_same, expected
+from simulator.streams import LISTS, WHOLE, served_by
+from tests.conftest import Tap, config_for, end_of, sync
+from tests.truth import OPTIONAL, STREAMS, assert_same, expected
 
 if TYPE_CHECKING:
     from simulator import Simulator
@@ -52,3 +52,132 @@ def test_where_a_list_shows_other_channels_no_session_is_asked_for(
 ) -> None:
     sync(simulator, streams=(stream,))
     assert {call.endpoint for call in simulator.requests} == {LISTS[stream].endpoint}
+
+
+def test_sessions_are_read_first_and_then_what_is_furthest_behind(
+    simulator: Simulator,
+) -> None:
+    streams = ("kore_sessions", "kore_messages", "kore_feedback", "kore_analytics")
+
+    def order(state: dict[str, Any] | None, **settings: Any) -> list[str]:
+        found = sync(simulator, state, streams, **settings)
+        return list(dict.fromkeys(stream for stream, _ in found.all_records))
+
+    assert order(None) == ["kore_sessions", *sorted(streams[1:])][:4]
+    early = sync(simulator, None, ("kore_analytics",), end_date="2026-03-02")
+    late = sync(simulator, early.state, ("kore_feedback",), end_date="2026-03-03")
+    assert order(late.state) == [
+        "kore_sessions",
+        "kore_messages",
+        "kore_analytics",
+        "kore_feedback",
+    ]
+
+
+@pytest.mark.parametrize("kore_api", ["bot", "account"])
+@pytest.mark.parametrize("is_separate", [False, True])
+def test_a_bots_streams_share_a_budget_unless_a_setting_separates_them(
+    simulator: Simulator, kore_api: str, *, is_separate: bool
+) -> None:
+    config = config_for(simulator, kore_budget_per_api=is_separate, kore_api=kore_api)
+    sources = [each.source for each in Tap(config=config).bot_streams]
+    kore = [each for each in sources if each.name in LISTS and each.vendor == "Kore.ai"]
+    one, other = simulator.world.bots
+    budgets = {each.budget(one) for each in kore}
+    assert len(budgets) == (len(kore) if is_separate else 1)
+    is_shared = budgets == {each.budget(other) for each in kore}
+    assert is_shared == (kore_api == "account")
+
+
+def test_what_changes_after_it_was_read_is_caught_by_the_lookback(
+    simulator: Simulator,
+) -> None:
+    world = simulator.world
+    world.pending_minutes = 60
+    world.now -= 3 * 86_400 - 1800
+    first = sync(simulator, streams=("kore_messages",))
+    assert "pending" in {
+        each["status"] for each in first.records["kore_messages"].values()
+    }
+    world.now += 86_400
+    second = sync(simulator, first.state, ("kore_messages",), lookback_hours=2)
+    merged = first.records["kore_messages"] | second.records["kore_messages"]
+    assert_same(merged, expected(world, "kore_messages", world.start, end_of(world)))
+
+
+def test_an_agent_without_a_token_of_its_own_fails_alone(simulator: Simulator) -> None:
+    world = simulator.world
+    tokens = [{"agent_id": "202", "token": world.agent_token("202")}]
+    found = sync(simulator, streams=("avaamo_transcripts",), avaamo_agent_tokens=tokens)
+    [failure] = found.failures
+    assert "no token of the agent 201 is in avaamo_agent_tokens" in str(failure.error)
+    assert {agent for agent, _ in found.records["avaamo_transcripts"]} == {"202"}
+    assert {call.bot for call in simulator.requests} == {"202"}
+
+
+FORMS = {
+    "avaamo_queries": [
+        ("start_time", "end_time", "seconds"),
+        ("start_time", "end_time", "milliseconds"),
+    ],
+    "avaamo_transcripts": [
+        ("since_timetoken", "timetoken", "microseconds"),
+        ("from_timetoken", "to_timetoken", "microseconds"),
+    ],
+    "avaamo_feedback": [("since_timetoken", "timetoken", "microseconds")],
+}
+
+
+@pytest.mark.parametrize("others", ["take", "reject", "ignore"])
+@pytest.mark.parametrize(
+    ("stream", "form"),
+    [(stream, form) for stream, forms in FORMS.items() for form in forms],
+)
+def test_a_server_that_takes_ranges_in_another_form_is_read_all_the_same(
+    simulator: Simulator, stream: str, form: tuple[str, str, str], others: Any
+) -> None:
+    world = simulator.world
+    simulator.options.avaamo_forms = {stream: form}
+    simulator.options.avaamo_other_units = others
+    found = sync(simulator, streams=(stream,))
+    assert found.failures == []
+    truth = expected(world, stream, world.start, end_of(world))
+    assert_same(found.records[stream], truth)
+
+
+def test_read_acks_of_transcripts_are_left_out(simulator: Simulator) -> None:
+    found = sync(simulator, streams=("avaamo_transcripts",))
+    assert "read_acks" not in str(found.messages)
+
+
+def test_no_key_material_of_an_analysis_is_read(simulator: Simulator) -> None:
+    found = sync(simulator, streams=("kore_analytics",))
+    written = str(found.messages)
+    assert "wrapped-key-material" not in written
+    assert "nlProcess" not in written
+
+
+def test_what_users_put_into_forms_is_never_asked_for(simulator: Simulator) -> None:
+    sync(simulator, streams=("kore_messages",))
+    sync(simulator, streams=("kore_messages",), kore_messages_api="v1")
+    asked = [call.body.get("includeSecureForm") for call in simulator.requests]
+    assert set(asked) == {False, None}
+
+
+@pytest.mark.parametrize(("api", "most"), [("v1", 100), ("v2", 10_000)])
+def test_messages_are_asked_for_by_as_many_as_the_api_takes(
+    simulator: Simulator, api: str, most: int
+) -> None:
+    simulator.world.task_messages = 0.4
+    found = sync(simulator, streams=("kore_messages",), kore_messages_api=api)
+    kinds = {each["message_kind"] for each in found.records["kore_messages"].values()}
+    assert kinds == ({0, 1, 2} if api == "v1" else {1})
+    assert max(call.body["limit"] for call in simulator.requests) == most
+
+
+def test_a_run_of_the_default_streams_asks_for_nothing_else(
+    simulator: Simulator,
+) -> None:
+    sync(simulator)
+    asked = {served_by(call.vendor, call.endpoint).name for call in simulator.requests}
+    assert asked == set(STREAMS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tap_botsessions.engine.schemas import load_settings
 from tap_botsessions.engine.vendor import Vendor
 from tap_botsessions.vendors.avaamo import account
+from tap_botsessions.vendors.avaamo.comparisons import comparisons
 from tap_botsessions.vendors.avaamo.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -34,4 +35,5 @@ AVAAMO = Vendor(
     unused=account.unused,
     secrets=account.secrets,
     streams=streams,
+    comparisons=comparisons,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tap_botsessions.engine.schemas import load_settings
 from tap_botsessions.engine.vendor import Vendor
 from tap_botsessions.vendors.kore import account
+from tap_botsessions.vendors.kore.comparisons import comparisons
 from tap_botsessions.vendors.kore.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -40,4 +41,5 @@ KORE = Vendor(
     unused=account.unused,
     secrets=account.secrets,
     streams=streams,
+    comparisons=comparisons,
 )
