@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from benchmark.loading import loading
 from benchmark.pages import DAYS, END, PAGE, START, Listing
-from benchmark.programs import BARE, CDK, DLT, SDK, SOURCE, STATELESS, TAP
+from benchmark.programs import (
+    BARE,
+    CDK,
+    DLT,
+    KORE_BARE,
+    KORE_TAP,
+    SDK,
+    SOURCE,
+    STATELESS,
+    TAP,
+)
 from benchmark.report import Table, note
 from benchmark.serving import Served
 
@@ -193,10 +203,17 @@ class Case:
             rows,
         )
 
-    def _beside(self, name: str, served: Served, programs: Sequence[str]) -> Table:
+    def k(self) -> Table:
+        """Kore.ai's messages, 10,000 a request, beside a bare loop."""
+        served = Served(self.root, 100_000)
+        return self._beside("k", served, (KORE_BARE, KORE_TAP), page=10_000)
+
+    def _beside(
+        self, name: str, served: Served, programs: Sequence[str], page: int = PAGE
+    ) -> Table:
         """Programs side by side, the first of them the one to compare with."""
         each = [
-            (program, WORKERS if program in {TAP, SOURCE} else 1)
+            (program, WORKERS if program in {TAP, SOURCE, KORE_TAP} else 1)
             for program in programs
         ]
         costs = self._rounds(served, each)
@@ -218,7 +235,7 @@ class Case:
             )
             rows.append(row)
         return Table(
-            f"({name}) {served.records:,} messages in {_pages(served.messages):,} "
+            f"({name}) {served.records:,} messages in {served.messages // page:,} "
             f"pages, no latency, one core, start included",
             ("program", "CPU", "ratio", "wall", "ratio", "peak memory"),
             rows,
@@ -273,6 +290,7 @@ CASES = {
     "h": Case.h,
     "i": loading,
     "j": Case.j,
+    "k": Case.k,
 }
 """The cases by their names."""
 

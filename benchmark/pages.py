@@ -78,6 +78,27 @@ class Listing(NamedTuple):
             b",".join(entries),
         )
 
+    def skipped(
+        self, skip: int, limit: int, entry: Callable[[int, int], bytes]
+    ) -> bytes:
+        """The body of a page in Kore.ai's form, oldest first.
+
+        Args:
+            skip: How many messages come before it.
+            limit: How many it has at most.
+            entry: Makes a message of its number and its time in milliseconds.
+        """
+        first = self.first + skip
+        last = min(first + limit, self.end)
+        entries = (
+            entry(place, _time(self.messages, place)) for place in range(first, last)
+        )
+        return b'{"total":%d,"moreAvailable":%b,"icon":"","messages":[%b]}' % (
+            self.total,
+            b"true" if last < self.end else b"false",
+            b",".join(entries),
+        )
+
 
 def _time(messages: int, number: int) -> int:
     """When a message was, in epoch milliseconds: never on a border."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.measure import ProgramError, run
 from benchmark.pages import END
@@ -30,8 +30,14 @@ STATELESS = "this tap, FULL_TABLE"
 """Without bookmarks, and so without states."""
 BARE, SDK, DLT, CDK = "bare loop", "SDK template", "dlt", "Airbyte CDK"
 
+KORE_BARE, KORE_TAP = "bare loop, Kore.ai", "this tap, Kore.ai"
+"""Of kore_messages, 10,000 a request."""
+
+_BARE_LOOPS = {BARE: "bare.py", KORE_BARE: "bare_kore.py"}
+
 PINS = {
     BARE: "requests==2.34.2",
+    KORE_BARE: "requests==2.34.2",
     SDK: "singer-sdk==0.54.9",
     DLT: "dlt==1.31.0",
     CDK: "airbyte-cdk==7.39.1",
@@ -39,7 +45,7 @@ PINS = {
 """What each peer's environment is made of."""
 
 _ENVIRONMENT = {"no_proxy": "127.0.0.1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
-_RECORD = re.compile(rb'"message_uuid": ?"[0-9a-f]{8}-|^\d+$')
+_RECORD = re.compile(rb'"(?:message_uuid|message_id|_id)": ?"[0-9a-f]{8}-|^\d+$')
 
 
 @dataclass(frozen=True)
@@ -94,14 +100,13 @@ class Runner:
 
     def command(self, program: str, served: Served, workers: int) -> list[str | Path]:
         """The command that reads all that is served."""
-        if program in {TAP, STATELESS}:
-            method = "INCREMENTAL" if program == TAP else "FULL_TABLE"
-            return self._tap(served, workers, method)
+        if program in {TAP, STATELESS, KORE_TAP}:
+            return self._tap(program, served, workers)
         if program == SOURCE:
             return self._source(served, workers)
         python = interpreter(program)
-        if program == BARE:
-            return [python, PEERS / "bare.py", served.url, *served.ids]
+        if bare := _BARE_LOOPS.get(program):
+            return [python, PEERS / bare, served.url, *served.ids]
         if program == DLT:
             return [
                 python, PEERS / "dlt_rest.py", served.url, str(workers), *served.ids
@@ -118,14 +123,16 @@ class Runner:
             "--manifest-path", PEERS / "cdk_manifest.yaml",
         ]  # fmt: skip
 
-    def _tap(self, served: Served, workers: int, method: str) -> list[str | Path]:
-        tap = script("tap-botsessions")
-        config, catalog = (
-            self._settings(served, workers),
-            self.folder / f"{method}.json",
-        )
+    def _tap(self, program: str, served: Served, workers: int) -> list[str | Path]:
+        tap, method = script("tap-botsessions"), "INCREMENTAL"
+        if program == KORE_TAP:
+            config, stream = self._kore_settings(served, workers), "kore_messages"
+        else:
+            config, stream = self._settings(served, workers), "avaamo_messages"
+            method = "INCREMENTAL" if program == TAP else "FULL_TABLE"
+        catalog = self.folder / f"{stream}-{method}.json"
         if not catalog.exists():
-            catalog.write_text(json.dumps(_messages_alone(tap, config, method)))
+            catalog.write_text(json.dumps(_alone(tap, config, method, stream)))
         return [tap, "--config", config, "--catalog", catalog]
 
     def _source(self, served: Served, workers: int) -> list[str | Path]:
@@ -149,6 +156,20 @@ class Runner:
         }
         return self._file("tap", settings)
 
+    def _kore_settings(self, served: Served, workers: int) -> Path:
+        settings = {
+            "kore_base_url": served.url,
+            "kore_client_id": "cs-simulated",
+            "kore_client_secret": "simulated-secret",
+            "kore_bot_ids": served.ids,
+            "kore_requests_per_minute": 10**6,
+            "kore_requests_per_hour": 10**6,
+            "start_date": served.start.isoformat(),
+            "end_date": END.isoformat(),
+            "max_concurrent_requests": workers,
+        }
+        return self._file("kore_tap", settings)
+
     def _file(self, name: str, config: Mapping[str, object]) -> Path:
         file = self.folder / f"{name}.json"
         file.write_text(json.dumps(config))
@@ -160,7 +181,7 @@ def script(name: str) -> Path:
     return Path(sys.executable).with_name(name)
 
 
-def _messages_alone(tap: Path, config: Path, method: str) -> dict[str, object]:
+def _alone(tap: Path, config: Path, method: str, name: str) -> dict[str, object]:
     """The tap's catalog with one of its streams, and how that is replicated."""
     discovered = subprocess.run(  # noqa: S603 -- the project's own
         [tap, "--config", config, "--discover"], capture_output=True, check=True
@@ -168,11 +189,18 @@ def _messages_alone(tap: Path, config: Path, method: str) -> dict[str, object]:
     streams = json.loads(discovered.stdout)["streams"]
     return {
         "streams": [
-            stream | {"replication_method": method}
+            _selected(stream) | {"replication_method": method}
             for stream in streams
-            if stream["tap_stream_id"] == "avaamo_messages"
+            if stream["tap_stream_id"] == name
         ]
     }
+
+
+def _selected(stream: dict[str, Any]) -> dict[str, Any]:
+    """A stream of a catalog, to be read."""
+    of_all = {"breadcrumb": [], "metadata": {"selected": True}}
+    columns = [each for each in stream["metadata"] if each["breadcrumb"]]
+    return stream | {"metadata": [of_all, *columns]}
 
 
 def _count(found: bytes) -> int:

@@ -1,4 +1,4 @@
-"""A server that is never the bottleneck: Avaamo's messages.json, and nothing else.
+"""A server that is never the bottleneck: Avaamo's messages.json, Kore.ai's getMessages.
 
 The base URL's path says what it serves, in numbers: how many messages each agent has,
 milliseconds until an answer, requests in any minute, with 0 for no limit, and
@@ -11,25 +11,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 from collections import Counter
+from datetime import datetime
 from functools import cache, partial
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
 
-from benchmark.entries import entry, long_entry
+from benchmark.entries import entry, kore_entry, long_entry
 from benchmark.pages import END, START, Listing
 from simulator.exchange import Call, RefusalError
 from simulator.limits import Limits
 
 answered: Counter[int] = Counter()
 
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
 
 class Connection(asyncio.Protocol):
-    """A client's connection, kept alive; requests have no body."""
+    """A client's connection, kept alive."""
 
     def __init__(self) -> None:
         """Begin with nothing received."""
@@ -43,15 +47,20 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while b"\r\n\r\n" in self._received:
-            request, _, self._received = self._received.partition(b"\r\n\r\n")
+            request, _, rest = self._received.partition(b"\r\n\r\n")
+            length = _LENGTH.search(request)
+            size = int(length[1]) if length else 0
+            if len(rest) < size:
+                return
+            content, self._received = rest[:size], rest[size:]
             target = request.split(b" ", 2)[1].decode()
             if target == "/requests":
                 self._send(200, json.dumps(answered).encode())
                 answered.clear()
             else:
-                self._answer(target)
+                self._answer(target, content)
 
-    def _answer(self, target: str) -> None:
+    def _answer(self, target: str, content: bytes) -> None:
         url = urlsplit(target)
         _, messages, latency, limit, text, _ = url.path.split("/", 5)
         status, body = 200, b""
@@ -60,7 +69,11 @@ class Connection(asyncio.Protocol):
         except RefusalError as refusal:
             status, body = refusal.reply.status, refusal.reply.encoded()
         else:
-            body = _page(int(messages), int(text), url.query)
+            body = (
+                _kore_page(int(messages), json.loads(content))
+                if content
+                else _page(int(messages), int(text), url.query)
+            )
         answered[status] += 1
         if int(latency):
             loop = asyncio.get_running_loop()
@@ -99,6 +112,18 @@ def _page(messages: int, text: int, query: str) -> bytes:
     end = float(params.get("to_timetoken", END.timestamp()))
     form = partial(long_entry, text) if text else entry
     return Listing.between(messages, start, end).page(int(params["page"]), form)
+
+
+def _kore_page(messages: int, asked: dict[str, Any]) -> bytes:
+    start, end = (
+        datetime.fromisoformat(asked[name]).timestamp() if name in asked else default
+        for name, default in (
+            ("dateFrom", START.timestamp()),
+            ("dateTo", END.timestamp()),
+        )
+    )
+    listing = Listing.between(messages, start, end)
+    return listing.skipped(asked["skip"], asked["limit"], kore_entry)
 
 
 async def serve() -> None:

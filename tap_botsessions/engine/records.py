@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime  # noqa: TC003 -- typing reads it in a NamedTuple
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -86,6 +87,8 @@ def integer(value: object) -> int:
 
 def boolean(value: object) -> bool:
     """A boolean; 0 and 1, as numbers or in strings, and `"true"` and `"false"` too."""
+    if type(value) in {bool, int} and value in {0, 1}:
+        return bool(value)
     known = {"0": False, "1": True, "false": False, "true": True}
     try:
         return known[text(value).lower()]
@@ -99,6 +102,12 @@ def instant(value: object) -> str:
     Args:
         value: A date-time or UNIX epoch seconds.
     """
+    return _instant(value) if type(value) is str else to_rfc3339(parse_instant(value))
+
+
+@lru_cache(maxsize=1 << 10)
+def _instant(value: str) -> str:
+    """Likewise, of a text: a record often has the same one twice."""
     return to_rfc3339(parse_instant(value))
 
 

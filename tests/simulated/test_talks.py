@@ -169,7 +169,9 @@ def test_messages_are_asked_for_by_as_many_as_the_api_takes(
     simulator: Simulator, api: str, most: int
 ) -> None:
     simulator.world.task_messages = 0.4
-    found = sync(simulator, streams=("kore_messages",), kore_messages_api=api)
+    found = sync(
+        simulator, streams=("kore_messages",), kore_messages_api=api, window_days=1
+    )
     kinds = {each["message_kind"] for each in found.records["kore_messages"].values()}
     assert kinds == ({0, 1, 2} if api == "v1" else {1})
     assert max(call.body["limit"] for call in simulator.requests) == most

@@ -7,7 +7,6 @@ its other lists have the same form.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -28,8 +27,9 @@ from tap_botsessions.engine.records import (
 from tap_botsessions.engine.stream import ListStream, SyncRanges
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.verification import check_in_window
-from tap_botsessions.engine.windows import parse_instant, shifted, to_rfc3339
+from tap_botsessions.engine.windows import parse_instant, to_rfc3339
 from tap_botsessions.vendors.kore.bots import find_bots
+from tap_botsessions.vendors.kore.ranges import MARGIN, time_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from tap_botsessions.vendors.kore.account import Account
 
 
-MARGIN = timedelta(milliseconds=1)
+_AT_ONCE = 500
+"""Records that are shaped at once."""
 
 _OF_NOBODY = (
     "the account's list holds records without a usable 'botId', so nobody can tell "
@@ -178,9 +179,7 @@ class KoreListStream(ListStream):
             owned = [
                 (bot, raw) for bot, raw in owners if bot is not None and bot in bots
             ]
-        raws = [self.prepared(raw) for _, raw in owned]
-        shaped = shape_all(raws, self.columns, self.left_out)
-        records = self.personal.protect(derive(shaped, self.derived))
+        records = _shaped(self, [raw for _, raw in owned])
         for (bot, _), record in zip(owned, records, strict=True):
             try:
                 rows.append(self._row(bot, record))
@@ -238,6 +237,16 @@ class KoreListStream(ListStream):
             require(record, self.name, **{name: self._fields[name] for name in names})
         record["bot_id"] = bot
         return Row((identity, bot), parse_instant(time), record, bot)
+
+
+def _shaped(stream: KoreListStream, raws: Sequence[Json]) -> list[dict[str, Any]]:
+    """What is emitted of records; some at a time, as processors have caches."""
+    records: list[dict[str, Any]] = []
+    for start in range(0, len(raws), _AT_ONCE):
+        some = list(map(stream.prepared, raws[start : start + _AT_ONCE]))
+        shaped = shape_all(some, stream.columns, stream.left_out)
+        records += stream.personal.protect(derive(shaped, stream.derived))
+    return records
 
 
 @dataclass(frozen=True)
@@ -328,19 +337,3 @@ def bot_of(raw: Json) -> str | None:
     """Whose record it is, of an account that bots share, if it says so."""
     bot = raw.get("botId") if isinstance(raw, dict) else None
     return bot if bot and isinstance(bot, str) else None
-
-
-def time_range(start: datetime, end: datetime) -> dict[str, str]:
-    """The parameters for what starts between two instants, both included.
-
-    A list may exclude its start or its end: no page says. So a little more is asked for
-    at both; the reader leaves out the rows that lie outside of the window.
-    """
-    return {
-        "dateFrom": _milliseconds(shifted(start, -MARGIN)),
-        "dateTo": _milliseconds(shifted(end, timedelta(microseconds=999))),
-    }
-
-
-def _milliseconds(instant: datetime) -> str:
-    return f"{instant.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -17,8 +17,8 @@ from tap_botsessions.engine.listing import listed
 from tap_botsessions.engine.pages import Page, WindowResult
 from tap_botsessions.engine.records import elements, text
 from tap_botsessions.vendors.kore import filters
-from tap_botsessions.vendors.kore.lists import time_range
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
+from tap_botsessions.vendors.kore.ranges import time_range
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
