@@ -150,11 +150,6 @@ class SingerStream(Stream):
                 source.label(*silent),
             )
 
-    def known_ranges(self) -> dict[str, SyncRanges | BotError]:
-        """What this run reads of all bots; if they can't be known, why."""
-        error = self.source.bots_error
-        return {"*": error} if error else self.ranges(self.source.bots)
-
     def ranges(self, bots: Iterable[str]) -> dict[str, SyncRanges | BotError]:
         """What this run reads of bots by time, or why a bot can't be read."""
         found: dict[str, SyncRanges | BotError] = {}
