@@ -22,7 +22,7 @@ from tap_botsessions.engine.transport import discreet_urllib3
 from tap_botsessions.engine.windows import Window, parse_instant
 from tap_botsessions.reports.check import Check
 from tap_botsessions.reports.failures import summarize
-from tap_botsessions.reports.plan import Plan, plan
+from tap_botsessions.reports.plan import Plan, Ranges, plan
 from tap_botsessions.reports.verify import Verification
 from tap_botsessions.singer.run import Run
 from tap_botsessions.singer.stream import SingerStream
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from singer_sdk import Stream
 
+    from tap_botsessions.engine.stream import VendorStream
     from tap_botsessions.reports.verify_report import VerifyReport
 
 
@@ -158,7 +159,11 @@ class ReportingTap(StrictTap):
     def plan(self) -> Plan:
         """What a sync would do, by asking the vendors for counts."""
         self.find_bots()
-        streams = {each.source: each.known_ranges() for each in self.selected_streams}
+        streams: dict[VendorStream, Ranges] = {}
+        for stream in self.selected_streams:
+            source = stream.source
+            known = stream.ranges(source.bots)
+            streams[source] = {"*": source.bots_error} if source.bots_error else known
         with discreet_urllib3():
             return plan(streams, self.run.options, self.end_overdue)
 
