@@ -29,13 +29,19 @@ class PipeError(Exception):
     """A process failed; the message says which, and has the end of its log."""
 
 
-def sync(folder: Path, tap: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+def sync(
+    folder: Path,
+    tap: Mapping[str, Any],
+    target: Mapping[str, Any],
+    *arguments: str | Path,
+) -> None:
     """Run the pipe, from the state in the folder if there is one, and keep the new one.
 
     Args:
         folder: Where the files are.
         tap: The tap's configuration.
         target: The target's configuration.
+        *arguments: Of the tap, beside.
 
     Raises:
         PipeError: If a process fails.
@@ -44,7 +50,7 @@ def sync(folder: Path, tap: Mapping[str, Any], target: Mapping[str, Any]) -> Non
     known = ("--state", state) if state.exists() else ()
     with (
         start(folder, TARGET, target, stdin=PIPE) as loader,
-        start(folder, TAP, tap, *known, stdout=loader.stdin) as reader,
+        start(folder, TAP, tap, *known, *arguments, stdout=loader.stdin) as reader,
     ):
         states, _ = loader.communicate()  # which closes this process's end of the pipe
         reader.wait()

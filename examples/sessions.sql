@@ -15,7 +15,7 @@
 --
 --   vendor      avaamo or kore
 --   bot_id      the agent of Avaamo's, the bot of Kore.ai's
---   session_id  Kore.ai's; Avaamo's sessions have none
+--   session_id  Kore.ai's; the conversation of Avaamo's, null without avaamo_queries
 --   user_id     layer_id of Avaamo's
 --   started_at
 --   ended_at    null if it is open, or not known
@@ -24,17 +24,22 @@
 --   containment selfService, dropOff or agent; null if it is open, or not known
 --   messages    null if not known
 --
--- Avaamo tells of a session who began it and when, and nothing else. Here it gets those
--- messages of that user that came before the user's next session, and ends with the last
--- of them; it is not known to have ended if there is none. So the last session of a user
--- may still grow, one that is left and taken up a week later is a week long, and messages
--- without a layer_id belong to no session. These are the user's messages alone.
+-- Avaamo tells of a session who began it and when, and nothing else. Where avaamo_queries
+-- is loaded, its conversations are the sessions that have messages: each begins with its
+-- first query and ends with its last one. Where it is not, a session gets those messages
+-- of its user that came before the user's next session, and ends with the last of them.
+-- So the last session of a user may still grow, one that is left and taken up a week
+-- later is a week long, and messages without a layer_id belong to no session. In both
+-- cases, a session without messages is not known to have ended, and messages are the
+-- user's alone.
 --
 -- Kore.ai serves the end, the containment and the number of messages of a session that is
 -- open as they stand: its end is its latest activity, its containment selfService. The
 -- first two are left out here until the session is closed. Messages are the user's and
 -- the bot's.
-create or replace view sessions as
+select to_regclass('avaamo_queries') is not null as has_queries \gset
+
+create or replace view avaamo_sessions_with_messages as
 with avaamo as (
   select
     agent_id,
@@ -42,21 +47,13 @@ with avaamo as (
     created_at,
     lead(created_at) over (partition by agent_id, layer_id order by created_at) as next
   from avaamo_sessions
-),
-kore as (
-  select *, session_status = 'active' as is_open
-  from kore_sessions
 )
 select
-  'avaamo' as vendor,
-  avaamo.agent_id as bot_id,
-  null as session_id,
-  avaamo.layer_id as user_id,
+  avaamo.agent_id,
+  null as conversation_uuid,
+  avaamo.layer_id,
   avaamo.created_at as started_at,
   max(message.created_at) as ended_at,
-  max(message.created_at) - avaamo.created_at as duration,
-  null::boolean as is_open,
-  null as containment,
   count(message.message_uuid) as messages
 from avaamo
 left join avaamo_messages as message
@@ -64,7 +61,44 @@ left join avaamo_messages as message
   and message."user" ->> 'layer_id' = avaamo.layer_id
   and message.created_at >= avaamo.created_at
   and (message.created_at < avaamo.next or avaamo.next is null)
-group by avaamo.agent_id, avaamo.layer_id, avaamo.created_at
+group by avaamo.agent_id, avaamo.layer_id, avaamo.created_at;
+
+\if :has_queries
+create or replace view avaamo_talks as
+select
+  query.agent_id,
+  query.conversation_uuid,
+  max(message."user" ->> 'layer_id') as layer_id,
+  min(query.created_at) as started_at,
+  max(query.created_at) as ended_at,
+  count(*) as messages
+from avaamo_queries as query
+left join avaamo_messages as message using (agent_id, message_uuid)
+group by query.agent_id, query.conversation_uuid
+union all
+select * from avaamo_sessions_with_messages where messages = 0;
+\else
+create or replace view avaamo_talks as
+select * from avaamo_sessions_with_messages;
+\endif
+
+create or replace view sessions as
+with kore as (
+  select *, session_status = 'active' as is_open
+  from kore_sessions
+)
+select
+  'avaamo' as vendor,
+  agent_id as bot_id,
+  conversation_uuid as session_id,
+  layer_id as user_id,
+  started_at,
+  ended_at,
+  ended_at - started_at as duration,
+  null::boolean as is_open,
+  null as containment,
+  messages
+from avaamo_talks
 union all
 select
   'kore',

@@ -161,14 +161,20 @@ def column_type(column: dict[str, Any]) -> str:
 
 def loaded_rows() -> str:
     """The first part of the audit trail's query: when each row that is loaded was."""
-    names = " AS stream", " AS bot", " AS at"
-    selects: list[str] = []
-    for stream in STREAMS.values():
+    lines: list[str] = []
+    for stream in sorted(STREAMS.values(), key=lambda each: not each.is_selected):
+        if stream.replication_key is None:
+            continue  # it is read as a whole, not in windows
         values = f"'{stream.name}'", stream.bot_key, stream.time
-        named = map("".join, zip(values, names, strict=True))
-        selects.append(" ".join(("SELECT", ", ".join(named), "FROM", stream.name)))
-        names = "", "", ""  # the first one's names are those of all
-    return indent("\nUNION ALL ".join(selects), "  ")
+        names = ("", "", "") if lines else (" AS stream", " AS bot", " AS at")
+        named = ", ".join(map("".join, zip(values, names, strict=True)))
+        union = "UNION ALL " if lines else ""
+        comment = "" if stream.is_selected else "-- "
+        words = [f"{comment}{union}SELECT", named, "FROM", stream.name]
+        lines.append(" ".join(words))
+    first = next(place for place, line in enumerate(lines) if line.startswith("--"))
+    lines.insert(first, "-- of these, those that are read:")
+    return indent("\n".join(lines), "  ")
 
 
 DUCKDB_TYPES = {
@@ -211,15 +217,32 @@ QUALIFY 1 = row_number() OVER (
 
 
 def duckdb(_: str) -> str:
-    """examples/duckdb.sql: a table for each stream."""
-    return DUCKDB_HEAD + "".join(
+    """examples/duckdb.sql: a table for each stream that is read by default."""
+    return DUCKDB_HEAD + duckdb_tables(is_selected=True)
+
+
+def duckdb_optional(_: str) -> str:
+    """examples/duckdb-optional.sql: a table for each of the others."""
+    return DUCKDB_OPTIONAL_HEAD + duckdb_tables(is_selected=False)
+
+
+def duckdb_tables(*, is_selected: bool) -> str:
+    """The tables of some streams."""
+    return "".join(
         DUCKDB_TABLE.format(
             name=stream.name,
             columns=duckdb_columns(stream.name),
             key=", ".join(stream.key),
         )
         for stream in STREAMS.values()
+        if stream.is_selected == is_selected
     )
+
+
+DUCKDB_OPTIONAL_HEAD = """\
+-- As duckdb.sql, for the streams that are read only if a catalog selects them: leave
+-- out those that are not.
+"""
 
 
 def duckdb_columns(stream: str) -> str:
@@ -314,6 +337,7 @@ WRITERS: dict[str, Write] = {
     "docs/streams.md": streams_reference,
     "docs/warehouse.md": warehouse,
     "examples/duckdb.sql": duckdb,
+    "examples/duckdb-optional.sql": duckdb_optional,
 }
 
 

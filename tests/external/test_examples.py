@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +21,11 @@ from simulator import Simulator, World
 from tests.conftest import config_for, end_of
 from tests.docs import ROOT
 from tests.readme import blocks
+from tests.truth import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from psycopg import Connection
 
@@ -62,11 +66,25 @@ def connection(
     world: World, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connection[Any]]:
     """All of the world loaded, and the views made by the commands of the README."""
-    folder = tmp_path_factory.mktemp("examples")
+    with loaded(world, tmp_path_factory.mktemp("examples"), STREAMS) as connection:
+        yield connection
+
+
+@contextmanager
+def loaded(
+    world: World, folder: Path, streams: Sequence[str]
+) -> Iterator[Connection[Any]]:
+    """Likewise, of some streams."""
     [commands] = blocks("SQL", "bash")
     with Simulator(world) as simulator, run_postgres("Europe/Paris") as server:
         config = config_for(simulator, avaamo_utc_offset=OFFSET.seconds)
-        sync(folder, config, target_config(server))
+        catalog = json.loads((ROOT / "tests" / "catalog.json").read_text())
+        for entry in catalog["streams"]:
+            [whole] = [each for each in entry["metadata"] if not each["breadcrumb"]]
+            whole["metadata"]["selected"] = entry["tap_stream_id"] in streams
+        (folder / "catalog.json").write_text(json.dumps(catalog))
+        arguments = ("--catalog", folder / "catalog.json")
+        sync(folder, config, target_config(server), *arguments)
         for _ in range(2):  # they may be run again
             subprocess.run(  # noqa: S603 -- the README's
                 ["/usr/bin/env", "bash", "-c", commands],
@@ -249,3 +267,35 @@ def by_day(
             f"{record | {'created_at': float(record['created_at'])}}"
         )
     return days
+
+
+def test_with_queries_avaamos_conversations_are_the_sessions(tmp_path: Path) -> None:
+    world = World(
+        sessions_per_day=dict.fromkeys(World.agents, 30.0)
+        | dict.fromkeys(World.bots, 3.0),
+        days=4,
+    )
+    users = {
+        record["message_uuid"]: record["user"].get("layer_id")
+        for _, record in records(world, "avaamo_messages", world.agents)
+    }
+    talks = defaultdict(list)
+    for agent, record in records(world, "avaamo_queries", world.agents):
+        talks[agent, record["conversation_uuid"]].append(record)
+    with loaded(world, tmp_path, (*STREAMS, "avaamo_queries")) as connection:
+        rows = [Session(*row) for row in view(connection, "sessions").elements()]
+    found = {
+        (row.bot_id, row.session_id): row for row in rows if row.vendor == "avaamo"
+    }
+    of_talks = {key: row for key, row in found.items() if key[1] is not None}
+    assert of_talks.keys() == talks.keys()
+    for key, queries in talks.items():
+        times = sorted(naive(each["created_at"]) for each in queries)
+        row = of_talks[key]
+        assert (row.started_at, row.ended_at) == (times[0], times[-1])
+        assert row.messages == len(queries)
+        layer_ids = {users[each["message_uuid"]] for each in queries} - {None}
+        assert {row.user_id} == (layer_ids or {None})
+    silent = [row for row in rows if row.vendor == "avaamo" and not row.session_id]
+    assert silent
+    assert {row.messages for row in silent} == {0}
