@@ -40,6 +40,7 @@ class Stream(ABC):
         endpoint: The endpoint that serves it, as in `Call.endpoint`.
         path: Its path; `{bot}` stands for the agent or bot.
         about: What a record is, for people.
+        changes: What of a record may change after it was read, for people.
         key: The columns of the key; the first one is the agent or bot.
         replication_key: The column that bookmarks are of; None: there are none.
         bookmark: The form of a bookmark: epoch seconds, a day, an instant, or none.
@@ -52,6 +53,7 @@ class Stream(ABC):
     endpoint: str
     path: str
     about: str
+    changes: str
     key: tuple[str, ...]
     replication_key: str | None
     bookmark: Literal["seconds", "date", "date-time", "none"]
@@ -149,6 +151,7 @@ _LISTS = (
         endpoint="messages",
         path="/bots/analytics/{bot}/messages.json",
         about="a message of a user, with the intent it was matched to",
+        changes="Nothing that is known.",
         key=("agent_id", "message_uuid"),
         replication_key="timetoken",
         bookmark="seconds",
@@ -163,6 +166,7 @@ _LISTS = (
         endpoint="sessions",
         path="/bots/analytics/{bot}/sessions.json",
         about="a user's session with an agent",
+        changes="Nothing that is known.",
         key=("agent_id", "layer_id", "created_at"),
         replication_key="timetoken",
         bookmark="seconds",
@@ -178,6 +182,11 @@ _LISTS = (
         field="sessions",
         path="/api/public/bot/{bot}/getSessions",
         about="a session of a bot",
+        changes=(
+            "All but its start until it is closed: it is followed for "
+            "`kore_open_session_days`. What changes of a closed one later, such as "
+            "tags, is not."
+        ),
         key=("bot_id", "session_id"),
         replication_key="start_time",
         bookmark="date-time",
@@ -193,6 +202,11 @@ _LISTS = (
         path="/api/public/bot/{bot}/getMessages",
         field="messages",
         about="a message of a user or of the bot",
+        changes=(
+            "`status` and `tags` for a while: within the lookback they are read "
+            "again, later they are not. Kore.ai can erase messages; what was loaded"
+            " stays."
+        ),
         key=("bot_id", "message_id"),
         replication_key="created_on",
         bookmark="date-time",
@@ -209,6 +223,7 @@ _LISTS = (
         path="/api/public/bot/{bot}/getFeedbackSurveyResponses",
         field="result",
         about="a user's answer to a survey",
+        changes="Nothing that is known.",
         key=("bot_id", "feedback_id"),
         replication_key="timestamp",
         bookmark="date-time",
@@ -225,6 +240,10 @@ _LISTS = (
         path="/api/public/bot/{bot}/getAnalytics",
         field="result",
         about="a message as it was understood, or a task that ran",
+        changes=(
+            "`pinned` and `custom_tags` whenever somebody changes them; beyond the "
+            "lookback they are not read again."
+        ),
         key=("bot_id", "type", "analytics_id"),
         replication_key="timestamp",
         bookmark="date-time",
@@ -243,6 +262,10 @@ _LISTS = (
         form=("start_time", "end_time", "microseconds"),
         default_days=None,
         about="a query of a user, with its conversation",
+        changes=(
+            "`tags` whenever somebody changes them; beyond the lookback they are "
+            "not read again."
+        ),
         key=("agent_id", "query_id"),
         replication_key="timetoken",
         bookmark="seconds",
@@ -261,6 +284,10 @@ _LISTS = (
         default_days=None,
         needs_own_token=True,
         about="a message of a user or of the agent",
+        changes=(
+            "Who has read a message, which is left out. `custom_properties` beyond "
+            "the lookback are not read again."
+        ),
         key=("agent_id", "message_uuid"),
         replication_key="timetoken",
         bookmark="seconds",
@@ -279,6 +306,10 @@ _LISTS = (
         form=("since_timetoken", "timetoken", "seconds"),
         default_days=4,
         about="a user's thumb up or down, with its comment",
+        changes=(
+            "Whether a user who changes a thumb makes a new record is not "
+            "documented; a change beyond the lookback is not read."
+        ),
         key=("agent_id", "feedback_id"),
         replication_key="timetoken",
         bookmark="seconds",
@@ -296,6 +327,10 @@ _DAILY = (
         endpoint="usage",
         path="/bots/analytics/{bot}/usage.json",
         about="an agent's figures of a calendar day",
+        changes=(
+            "A day's figures until it is over, and where messages come late: days "
+            "within the lookback are read again."
+        ),
         key=("agent_id", "date"),
         replication_key="date",
         bookmark="date",
@@ -312,6 +347,10 @@ _WHOLE = (
         endpoint="bots",
         path="/api/public/bots",
         about="a bot of the account",
+        changes=(
+            "All of it; all of it is read each time. A bot that is gone stays in "
+            "the warehouse."
+        ),
         key=("bot_id",),
         replication_key=None,
         bookmark="none",

@@ -140,6 +140,8 @@ def stream_reference(stream: Stream) -> str:
         facts += f" Replication key: `{stream.replication_key}`."
     if not stream.selected_by_default:
         facts += " Not selected by default."
+    if stream.name in STREAMS:
+        facts += f"\n\nWhat may change later: {STREAMS[stream.name].changes}"
     rows = [
         f"| `{name}` | {column_type(column)} | {column['description']} | "
         f"{column.get(KEYWORD, '')} |"
