@@ -14,9 +14,11 @@ from singer_sdk.exceptions import ConfigValidationError
 from simulator import Simulator, World
 from tap_botsessions.engine.personal import hashed
 from tap_botsessions.tap import TapBotsessions
-from tests.conftest import config_for, end_of, sync
+from tests.conftest import config_for, end_of
+from tests.conftest import sync as sync_streams
 from tests.schemas import columns
-from tests.truth import STREAMS, expected
+from tests.truth import OPTIONAL, expected
+from tests.truth import STREAMS as SELECTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +30,17 @@ HASH: dict[str, Any] = {"personal_data": "hash", "personal_data_key": KEY}
 DROP: dict[str, Any] = {"personal_data": "drop", "personal_data_key": KEY}
 
 
+STREAMS = (*SELECTED, *OPTIONAL)
+
+
+def sync(simulator: Simulator, **settings: Any) -> Synced:
+    """All streams, those included that are not read by default."""
+    return sync_streams(simulator, streams=STREAMS, **settings)
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[Simulator]:
-    world = World(sessions_per_day=20, days=6, kore_version="mixed", hostile_text=True)
+    world = World(sessions_per_day=8, days=4, kore_version="mixed", hostile_text=True)
     with Simulator(world) as running:
         yield running
 
@@ -95,7 +105,7 @@ def test_no_original_is_in_anything_that_is_written(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     personal = personal_strings(served)
-    assert len(personal) > 200
+    assert len(personal) > 150
     synced = sync(served, **settings)
     written = set(strings(synced.messages))
     assert not personal & written
@@ -123,6 +133,22 @@ def test_hashes_are_those_of_hmac_sha256_and_join_streams(served: Simulator) -> 
         [each for each in users if each.get("layer_id") in sessions]
     )
     assert joined
+
+
+def test_hashed_users_of_kore_join_all_of_its_streams(served: Simulator) -> None:
+    records = sync(served, **HASH).records
+    sessions = {
+        each["session_id"]: each["user_id"]
+        for each in records["kore_sessions"].values()
+    }
+    for stream in ("kore_messages", "kore_feedback", "kore_analytics"):
+        found = [
+            (each["user_id"], sessions[each["session_id"]])
+            for each in records[stream].values()
+            if each["session_id"] in sessions
+        ]
+        assert len(found) > 20
+        assert all(one == other for one, other in found)
 
 
 def test_columns_that_are_not_personal_stay(served: Simulator) -> None:
