@@ -122,6 +122,8 @@ class Check:
             vendor.bots = [
                 _bot(stream, bot, outcomes[stream, bot]) for bot in stream.bots
             ]
+            if stream.bots_error:
+                vendor.bots.append(BotCheck("*", error=stream.bots_error))
         examinations = {
             (vendor.stream, bot): _examine(vendor, bot, result)
             for vendor in vendors

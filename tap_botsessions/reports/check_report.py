@@ -50,6 +50,7 @@ class CheckReport:
             "vendors": [
                 {
                     "vendor": vendor.stream.vendor,
+                    "stream": vendor.stream.name,
                     "url": vendor.stream.transport.base_url,
                     "clock_ahead_seconds": vendor.skew,
                     "budget_left": vendor.budget_left,
@@ -90,7 +91,9 @@ def _vendor_lines(vendor: VendorCheck) -> RenderableType:
     well = [bot for bot in vendor.bots if not bot.error]
     return Group(
         Text.assemble(
-            (vendor.stream.vendor, "bold"), f" at {vendor.stream.transport.base_url}"
+            (vendor.stream.vendor, "bold"),
+            "" if vendor.stream.answers_check else f", {vendor.stream.name}",
+            f" at {vendor.stream.transport.base_url}",
         ),
         *(Text(line, "dim") for line in _known(vendor)),
         *([_table(vendor, well)] if well else []),

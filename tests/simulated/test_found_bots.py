@@ -10,7 +10,7 @@ import pytest
 from simulator import Rule, Simulator, World
 from simulator.faults import hook, status
 from simulator.kore.bots import SECRET
-from tests.conftest import end_of, sync
+from tests.conftest import Tap, config_for, end_of, sync
 from tests.truth import assert_same, expected
 
 if TYPE_CHECKING:
@@ -130,3 +130,20 @@ def test_where_bots_cant_be_found_the_other_vendor_is_read(
     [failure] = found.failures
     assert failure.stream == "kore_sessions"
     assert f"answered {code}" in str(failure.error)
+
+
+def test_a_check_and_a_plan_name_the_bots_or_why_there_are_none(
+    account: Simulator,
+) -> None:
+    settings = {"kore_bot_ids": ["Support*"], "avaamo_agent_ids": None}
+    config = config_for(account, **settings, avaamo_access_token=None)
+    del config["avaamo_agent_tokens"]
+    [kore] = Tap(config=config).check().vendors()
+    assert [bot.bot for bot in kore.bots] == [MANY[3], MANY[70]]
+    assert {bot.bot for bot in Tap(config=config).plan().bots} == {MANY[3], MANY[70]}
+    account.faults.rules = [Rule(status(401), endpoint="bots")]
+    [kore] = Tap(config=config).check().vendors()
+    [bot] = kore.bots
+    assert "Role Management" in str(bot.error)
+    [failure] = Tap(config=config).plan().failures
+    assert "answered 401" in str(failure.error)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator import Rule
+from simulator.faults import status
 from simulator.streams import LISTS, WHOLE, served_by
 from tests.conftest import Tap, config_for, end_of, sync
 from tests.truth import OPTIONAL, STREAMS, assert_same, expected
@@ -183,3 +185,23 @@ def test_a_run_of_the_default_streams_asks_for_nothing_else(
     sync(simulator)
     asked = {served_by(call.vendor, call.endpoint).name for call in simulator.requests}
     assert asked == set(STREAMS)
+
+
+def test_a_check_asks_the_streams_that_are_selected_and_tells_of_channels(
+    simulator: Simulator,
+) -> None:
+    simulator.options.kore_default_channel = "rtm"
+    simulator.faults.rules = [Rule(status(401), endpoint="getFeedbackSurveyResponses")]
+    tap = Tap(config=config_for(simulator, avaamo_agent_tokens=[]))
+    wanted = {"kore_messages", "kore_feedback", "avaamo_transcripts"}
+    for name, stream in tap.streams.items():
+        stream.selected = name in wanted
+    found = {each.stream.name: each for each in tap.check().vendors()}
+    assert set(found) == {"avaamo_sessions", "kore_sessions", *wanted}
+    assert not any(bot.error for bot in found["kore_messages"].bots)
+    remarks = found["kore_messages"].remarks
+    assert any("Unless it is told a channel" in each for each in remarks)
+    [error, _] = [bot.error for bot in found["kore_feedback"].bots]
+    assert "the scope Feedback Survey" in str(error)
+    [error, _] = [bot.error for bot in found["avaamo_transcripts"].bots]
+    assert "avaamo_agent_tokens" in str(error)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tap_botsessions.vendors.kore import filters
-from tap_botsessions.vendors.kore.channels import Channels
+from tap_botsessions.vendors.kore.channels import DEFAULT, Channels
 from tap_botsessions.vendors.kore.lists import KoreList, KoreListStream
 from tap_botsessions.vendors.kore.sessions import KoreSessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_botsessions.engine.options import Options
     from tap_botsessions.engine.pages import Lists, Reading
@@ -71,6 +71,14 @@ class KoreChannelStream(KoreListStream):
                 return result
         yield from self.channels.gather(bots, window)
         return (yield from read(partial(self.lists, bots)))
+
+    @override
+    def remarks(self) -> Iterator[str]:
+        if self.channels.lacks_some:
+            yield (
+                f"Unless it is told a channel, it lists the records of {DEFAULT} "
+                f"alone; the tap asks for each channel that sessions show."
+            )
 
     @property
     @override

@@ -18,7 +18,7 @@ from tests.conftest import config_for, end_of
 from tests.external.airbyte.session import SOURCE, Job, Session, started, variables
 from tests.pins import environment
 from tests.readme import blocks
-from tests.truth import STREAMS, assert_same
+from tests.truth import OPTIONAL, STREAMS, assert_same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,17 @@ def test_the_tables_hold_the_truth_after_a_first_and_a_second_read(
     assert new > 100
     # What is read again is the last hour, the day, and sessions that were open.
     assert new < second.read < new + 100
+
+
+def test_the_streams_that_have_to_be_selected_are_loaded_as_well(
+    session: Session, job: Job
+) -> None:
+    [first, *_] = [line for line in ALL_AT_ONCE.splitlines() if "avaamo_usage" in line]
+    script = ALL_AT_ONCE.replace(first, f"    {json.dumps(OPTIONAL)}")
+    found = session.run(job, script)
+    assert found.error is None
+    for stream in OPTIONAL:
+        assert_same(found.rows(stream), job.truth(stream))
 
 
 def test_a_stream_that_fails_keeps_what_it_has_and_the_others_go_on(
