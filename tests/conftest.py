@@ -105,8 +105,8 @@ def config_for(simulator: Simulator, **settings: Any) -> dict[str, Any]:
         "avaamo_access_token": world.avaamo_token,
         "avaamo_agent_ids": list(world.agents),
         "avaamo_agent_tokens": [
-            {"agent_id": agent, "token": world.agent_token(agent)}
-            for agent in world.agents
+            {"agent_id": agent, "token": world.agent_token(str(agent))}
+            for agent in settings.get("avaamo_agent_ids") or world.agents
         ],
         "kore_base_url": simulator.url,
         "kore_client_id": world.app.client_id,

@@ -48,6 +48,12 @@ def plugin(pip_url: str) -> Definition:
             ["start_date", *names] for names in GROUPS.values()
         ],
         "settings": list(settings()),
+        # Meltano selects all streams unless it is told.
+        "metadata": {
+            name: {"selected": False}
+            for name, stream in TapBotsessions(validate_config=False).streams.items()
+            if not stream.selected_by_default
+        },
     }
 
 

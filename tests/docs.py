@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from simulator.streams import DAILY, STREAMS, WHOLE
 from tap_botsessions.config.settings import SCHEMA
 from tap_botsessions.engine.personal import KEYWORD
-from tap_botsessions.singer.audit import SyncWindows
 from tap_botsessions.tap import TapBotsessions
 from tests import definitions
 from tests.definitions import types_of
@@ -318,8 +317,7 @@ def warehouse(text: str) -> str:
 def meltano(text: str) -> str:
     """meltano.yml as it must be."""
     # Meltano selects all that there is, so what is not for all has to be named.
-    audit = {"metadata": {SyncWindows.name: {"selected": False}}}
-    listed = definitions.dump([definitions.plugin(pip_url="-e .") | audit])
+    listed = definitions.dump([definitions.plugin(pip_url="-e .")])
     return rewritten(text, "definition", indent(listed, "  "), "# {}")
 
 

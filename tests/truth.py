@@ -18,6 +18,19 @@ LISTS = tuple(name for name in STREAMS if name in table.LISTS)
 OPTIONAL = tuple(name for name, each in table.STREAMS.items() if not each.is_selected)
 """Those that are not."""
 
+
+def discovered(*vendors: str) -> list[str]:
+    """The streams of vendors, in the order of a catalog, and the audit trail."""
+    found = [
+        each
+        for vendor in ("avaamo", "kore")
+        for is_selected in (True, False)
+        for each in table.STREAMS.values()
+        if each.vendor == vendor and each.is_selected == is_selected
+    ]
+    return [*(each.name for each in found if each.vendor in vendors), "sync_windows"]
+
+
 AVAAMO_LISTS = tuple(name for name in LISTS if table.LISTS[name].vendor == "avaamo")
 
 KEYS = {name: stream.key for name, stream in table.STREAMS.items()} | {

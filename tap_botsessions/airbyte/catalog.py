@@ -32,19 +32,20 @@ class Wanted(NamedTuple):
 
 def catalog(streams: Iterable[SingerStream]) -> dict[str, Any]:
     """The streams that there are, as the protocol's AirbyteCatalog."""
+    return {"streams": [_listed(stream) for stream in streams]}
+
+
+def _listed(stream: SingerStream) -> dict[str, Any]:
+    modes = ["full_refresh", "incremental"]
+    key = stream.replication_key
     return {
-        "streams": [
-            {
-                "name": stream.name,
-                "json_schema": _airbyte_schema(stream.schema),
-                "supported_sync_modes": ["full_refresh", "incremental"],
-                "source_defined_cursor": True,
-                "default_cursor_field": [stream.replication_key],
-                "source_defined_primary_key": [[key] for key in stream.primary_keys],
-                "is_resumable": False,
-            }
-            for stream in streams
-        ]
+        "name": stream.name,
+        "json_schema": _airbyte_schema(stream.schema),
+        "supported_sync_modes": modes if key else modes[:1],
+        "source_defined_cursor": True if key else None,
+        "default_cursor_field": [key] if key else None,
+        "source_defined_primary_key": [[key] for key in stream.primary_keys],
+        "is_resumable": False,
     }
 
 

@@ -27,7 +27,7 @@ from tests.conftest import config_for, end_of
 from tests.docs import ROOT
 from tests.programs import SOURCE, started
 from tests.simulated.test_airbyte import Told, assert_truth
-from tests.truth import KEYS, STREAMS, assert_same, expected
+from tests.truth import KEYS, OPTIONAL, STREAMS, assert_same, discovered, expected
 from tests.unit.test_airbyte import parsed
 
 if TYPE_CHECKING:
@@ -160,15 +160,19 @@ def test_a_check_says_which_setting_is_wrong(
 def test_the_catalog_has_the_keys_and_types_of_each_stream(
     config: dict[str, Any], tmp_path: Path
 ) -> None:
-    streams = [each["stream"] for each in catalog(tmp_path, config)["streams"]]
+    every = (*STREAMS, *OPTIONAL)
+    found = catalog(tmp_path, config, streams=every)
+    streams = [each["stream"] for each in found["streams"]]
     assert {each["name"]: each["source_defined_primary_key"] for each in streams} == {
-        name: [[key] for key in KEYS[name]] for name in STREAMS
+        name: [[key] for key in KEYS[name]] for name in every
     }
-    cursors = {each["name"]: each["default_cursor_field"] for each in streams}
-    assert cursors == {
+    cursors = {each["name"]: each.get("default_cursor_field") for each in streams}
+    assert cursors["kore_bots"] is None
+    assert {name: cursors[name] for name in (*STREAMS, "kore_messages")} == {
         "avaamo_messages": ["timetoken"],
         "avaamo_sessions": ["timetoken"],
         "avaamo_usage": ["date"],
+        "kore_messages": ["created_on"],
         "kore_sessions": ["start_time"],
     }
     for each in streams:
@@ -196,7 +200,7 @@ def test_the_catalog_has_the_streams_of_the_vendors_that_are_configured(
         for each in run(tmp_path, "discover", config=kore).messages
         if each.catalog
     ]
-    assert [each.name for each in found.streams] == ["kore_sessions"]
+    assert [each.name for each in found.streams] == discovered("kore")[:-1]
 
 
 def test_a_second_read_goes_on_from_the_first(
