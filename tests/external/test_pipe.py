@@ -13,8 +13,8 @@ from demo.postgres import run_postgres
 from demo.run import SCHEMA, connect, target_config
 from demo.truth import differences
 from simulator import Simulator, World
-from simulator.streams import LISTS
 from tests.conftest import config_for
+from tests.truth import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

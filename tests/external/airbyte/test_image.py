@@ -25,7 +25,7 @@ from tests.docs import ROOT
 from tests.external.airbyte.image import Image, built
 from tests.external.airbyte.session import PEERS
 from tests.pins import environment
-from tests.truth import STREAMS, expected
+from tests.truth import OPTIONAL, STREAMS, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def configured(messages: list[AirbyteMessage]) -> dict[str, Any]:
         "streams": [
             {
                 "stream": stream.model_dump(mode="json", exclude_none=True),
-                "sync_mode": "incremental",
+                "sync_mode": stream.supported_sync_modes[-1].value,
                 "destination_sync_mode": "append_dedup",
             }
             for stream in catalog.streams
@@ -113,7 +113,7 @@ def truth(world: World) -> Counter[str]:
     return Counter(
         {
             stream: len(expected(world, stream, world.start, end_of(world)))
-            for stream in STREAMS
+            for stream in (*STREAMS, *OPTIONAL)
         }
     )
 
