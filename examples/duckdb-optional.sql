@@ -139,7 +139,7 @@ FROM (
       user_id: 'VARCHAR', channel: 'VARCHAR', language: 'VARCHAR',
       last_modified_on: 'TIMESTAMPTZ', components: 'JSON', channels: 'JSON',
       tags: 'JSON', is_developer: 'BOOLEAN', message_kind: 'BIGINT',
-      trace_id: 'VARCHAR', latency: 'JSON', additional_fields: 'JSON'
+      trace_id: 'VARCHAR', additional_fields: 'JSON'
     }
   )
 )

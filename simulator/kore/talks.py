@@ -263,7 +263,6 @@ _MESSAGE = {
     "tags": "tags",
     "ms": "message_kind",
     "traceId": "trace_id",
-    "latency": "latency",
 }
 _FEEDBACK = {
     "_id": "feedback_id",

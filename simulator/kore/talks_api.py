@@ -64,6 +64,10 @@ def page(
         (first, last),
         (tuple(channels) if channels else None, _kinds(call, stream)),
     )
+    if is_messages and "sessionId" in body:
+        wanted = set(body["sessionId"])
+        each = (rows[place] for place in range(len(rows)))
+        rows = [row for row in each if world.record(row)["sessionId"] in wanted]
     skip, limit = natural(body, ("skip", "offset"), 0), limit_of(body, options)
     limit = min(limit, _MOST.get(call.version, limit))
     if skip and options.kore_short_pages:

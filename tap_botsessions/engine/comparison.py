@@ -62,9 +62,15 @@ class Comparison(ABC):
         """The part of a window that can be compared: all of it, or its whole days."""
         return window
 
-    def ask(self, bot: str, window: Window) -> Reading | None:
-        """Ask the vendor for the other account, where no stream has it."""
-        del bot, window
+    def ask(self, bot: str, window: Window, found: Found) -> Reading | None:
+        """Ask the vendor for the other account, where no stream has it.
+
+        Args:
+            bot: The bot.
+            window: What was read.
+            found: Its records.
+        """
+        del bot, window, found
         return None
 
     @abstractmethod

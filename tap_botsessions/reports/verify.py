@@ -164,10 +164,18 @@ class _Reading:
             error for name in of.reads if (error := self._errors.get((name, bot)))
         ]
         window = of.window(self.verification.window)
+        found = {
+            name: [
+                record
+                for time, record in self._records[name, bot]
+                if window.start <= time < window.end
+            ]
+            for name in of.reads
+        }
         told: list[dict[str, Any]] = []
         asked = None
         if window.start < window.end and not errors:
-            asked = of.ask(bot, window)
+            asked = of.ask(bot, window, found)
         if asked is not None:
             stream = self.streams[min(of.reads)]
             job = Job([bot], first=asked, host=stream.transport.health)
@@ -178,14 +186,6 @@ class _Reading:
                     told += [row.record for row in result.rows]
         if errors:
             return Verified(vendor, of.name, bot, error="; ".join(errors))
-        found = {
-            name: [
-                record
-                for time, record in self._records[name, bot]
-                if window.start <= time < window.end
-            ]
-            for name in of.reads
-        }
         return Verified(vendor, of.name, bot, of.compare(window, found, told))
 
     def _results(

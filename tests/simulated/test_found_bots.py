@@ -14,7 +14,10 @@ from tests.conftest import Tap, config_for, end_of, sync
 from tests.truth import assert_same, expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from simulator.exchange import Reply
+    from simulator.faults import Answer, Effect
 
 MANY = tuple(f"st-0a1b2c3d-{number:04}-5000-8000-000000000001" for number in range(120))
 
@@ -147,3 +150,64 @@ def test_a_check_and_a_plan_name_the_bots_or_why_there_are_none(
     assert "Role Management" in str(bot.error)
     [failure] = Tap(config=config).plan().failures
     assert "answered 401" in str(failure.error)
+
+
+def spoilt(change: Callable[[dict[str, Any]], None]) -> Effect:
+    """Have the list of bots be other than it is."""
+
+    async def effect(answer: Answer) -> Reply:
+        reply = await answer()
+        body: Any = reply.body
+        change(body)
+        return reply
+
+    return effect
+
+
+def test_secrets_in_odd_places_stay_in_the_parser(
+    account: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def hide(body: dict[str, Any]) -> None:
+        for bot in body["bots"]:
+            secret = {"clientSecret": SECRET}
+            bot["isLinkedTo"] = [secret, {"jwtApps": [secret]}, "st-linked"]
+            bot["description"] = bot["purpose"] = secret
+            bot["isDeflect"] = [SECRET]
+
+    account.faults.rules = [Rule(spoilt(hide), endpoint="bots")]
+    found = sync(account, streams=("kore_bots",))
+    assert len(found.records["kore_bots"]) == len(MANY)
+    assert SECRET not in str(found.messages) + caplog.text
+    assert found.records["kore_bots"][MANY[0],]["is_linked_to"] == ["st-linked"]
+
+
+def test_a_total_that_counts_a_page_does_not_cut_the_list(account: Simulator) -> None:
+    def count(body: dict[str, Any]) -> None:
+        body["total"] = len(body["bots"])
+
+    account.faults.rules = [Rule(spoilt(count), endpoint="bots")]
+    found = sync(account, streams=("kore_bots",))
+    assert found.failures == []
+    assert len(found.records["kore_bots"]) == len(MANY)
+
+
+def test_a_bot_that_is_listed_twice_blocks_nothing(account: Simulator) -> None:
+    account.world.bots = (*MANY[:60], MANY[0])
+    found = sync(account, streams=("kore_bots",))
+    assert found.failures == []
+    assert len(found.records["kore_bots"]) == 60
+
+
+def test_patterns_that_match_nothing_are_named(
+    account: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = sync(account, streams=("kore_sessions",), kore_bot_ids=["suport-*"])
+    [failure] = found.failures
+    assert "kore_bot_ids matches none of the account's 120 bots" in str(failure.error)
+    found = sync(
+        account, streams=("kore_sessions",), kore_bot_ids=["Support*", "!no-*"]
+    )
+    assert found.failures == []
+    assert "!no-* matches no bot of the account" in caplog.text

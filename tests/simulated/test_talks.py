@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator import Rule
+from simulator import Rule, World
 from simulator.faults import status
 from simulator.streams import LISTS, WHOLE, served_by
 from tests.conftest import Tap, config_for, end_of, sync
@@ -26,6 +27,7 @@ def test_a_stream_is_complete(simulator: Simulator, stream: str) -> None:
     assert_same(found.records[stream], truth)
 
 
+DAY = timedelta(days=1)
 BY_CHANNEL = ("kore_messages", "kore_analytics")
 
 
@@ -46,6 +48,31 @@ def test_a_list_that_holds_one_channel_unless_told_is_read_by_channel(
     assert_same(found.records[stream], truth)
     [warning] = [each for each in caplog.messages if "unless it is told" in each]
     assert warning.startswith(f"{stream}, ")
+
+
+@pytest.mark.parametrize("clamp", [None, 10])
+def test_a_channel_that_few_old_sessions_show_is_read(
+    simulator: Simulator, clamp: int | None
+) -> None:
+    """The newest page of the sessions would not show it."""
+    rates = {World.bots[0]: 60.0, "201": 1.0}
+    world = simulator.world = World(sessions_per_day=rates, days=6, seed=5)
+    simulator.options.kore_default_channel = "rtm"
+    simulator.options.kore_page_clamp = clamp
+    kept = set()
+    sessions = expected(world, "kore_sessions", world.start, end_of(world))
+    for (bot, session), each in sessions.items():
+        at = datetime.fromisoformat(each["start_time"])
+        if at < world.start + DAY or each["channel"] == "rtm":
+            kept.add(session)
+        else:
+            world.remove("kore_sessions", bot, at)
+    found = sync(simulator, streams=("kore_messages",), window_days=6)
+    assert found.failures == []
+    messages = expected(world, "kore_messages", world.start, end_of(world))
+    owed = {key for key, each in messages.items() if each["session_id"] in kept}
+    assert "sms" in {messages[key]["channel"] for key in owed}
+    assert owed <= found.records["kore_messages"].keys()
 
 
 @pytest.mark.parametrize("stream", BY_CHANNEL)
@@ -176,7 +203,8 @@ def test_messages_are_asked_for_by_as_many_as_the_api_takes(
     )
     kinds = {each["message_kind"] for each in found.records["kore_messages"].values()}
     assert kinds == ({0, 1, 2} if api == "v1" else {1})
-    assert max(call.body["limit"] for call in simulator.requests) == most
+    calls = [each for each in simulator.requests if each.endpoint == "getMessages"]
+    assert max(call.body["limit"] for call in calls) == most
 
 
 def test_a_run_of_the_default_streams_asks_for_nothing_else(
@@ -205,3 +233,35 @@ def test_a_check_asks_the_streams_that_are_selected_and_tells_of_channels(
     assert "the scope Feedback Survey" in str(error)
     [error, _] = [bot.error for bot in found["avaamo_transcripts"].bots]
     assert "avaamo_agent_tokens" in str(error)
+
+
+def test_a_null_in_one_field_of_the_channel_does_not_hide_the_other(
+    simulator: Simulator,
+) -> None:
+    simulator.options.extra_fields = {"chnl": None, "channel": "whatsapp"}
+    found = sync(simulator, streams=("kore_messages",))
+    channels = {each["channel"] for each in found.records["kore_messages"].values()}
+    assert channels == {"whatsapp"}
+
+
+def test_records_that_dont_say_their_channel_are_all_read(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What comes of a channel is in the list that was not told one: it is whole."""
+    simulator.options.extra_fields = {"chnl": None}
+    found = sync(simulator, streams=("kore_messages",))
+    world = simulator.world
+    truth = expected(world, "kore_messages", world.start, end_of(world))
+    assert found.records["kore_messages"].keys() == truth.keys()
+    assert not [each for each in caplog.messages if "unless it is told" in each]
+
+
+def test_nothing_and_more_of_it_is_no_empty_list(
+    simulator: Simulator, impatient: None
+) -> None:
+    del impatient
+    body = {"result": None, "moreAvailable": True}
+    simulator.faults.rules = [Rule(status(200, body), endpoint="getAnalytics")]
+    found = sync(simulator, streams=("kore_analytics",), max_retries=1)
+    assert len(found.failures) == 2
+    assert found.states == [] or set(found.bookmarks.values()) <= {None}

@@ -178,7 +178,7 @@ class FeedbackOfSummary(Comparison):
         return days_of(window, self.offset)
 
     @override
-    def ask(self, bot: str, window: Window) -> Reading:
+    def ask(self, bot: str, window: Window, found: Found) -> Reading:
         zone = timezone(self.offset)
         first = window.start.astimezone(zone)
         last = window.end.astimezone(zone) - timedelta(days=1)

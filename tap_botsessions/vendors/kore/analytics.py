@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.options import Json
     from tap_botsessions.engine.records import Row
     from tap_botsessions.engine.windows import Window
+    from tap_botsessions.vendors.kore.by_channel import Note
 
 TYPES = (
     "successintent",
@@ -94,7 +95,7 @@ class KoreAnalytics(KoreChannelStream):
 
     @override
     def lists_of(
-        self, bots: Sequence[str], window: Window, channel: str | None
+        self, bots: Sequence[str], window: Window, channel: str | None, note: Note
     ) -> Sequence[KoreList]:
         asked = filter_range(window)
         if channel is not None:
@@ -105,18 +106,19 @@ class KoreAnalytics(KoreChannelStream):
                 bots,
                 window,
                 {"type": name, "filters": asked},
-                refine=partial(self._typed, name, channel),
+                refine=partial(_typed, name, note),
             )
             for name in self.config.get("kore_analytics_types") or TYPES
         ]
 
-    def _typed(self, name: str, channel: str | None, rows: list[Row]) -> list[Row]:
-        """The rows of a type, which may use the ids of another type."""
-        if channel is None:
-            self.noted(rows)
-        for row in rows:
-            row.record["type"] = name
-        return [row._replace(key=(name, *row.key)) for row in rows]
+
+def _typed(name: str, note: Note, rows: list[Row]) -> list[Row]:
+    """The rows of a type, which may use the ids of another type."""
+    for row in rows:
+        row.record["type"] = name
+    typed = [row._replace(key=(name, *row.key)) for row in rows]
+    note(typed)
+    return typed
 
 
 def _reduced(analysis: Mapping[str, Any]) -> dict[str, Any]:

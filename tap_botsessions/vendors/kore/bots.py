@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from tap_botsessions.engine.errors import BotError, IncompleteError
+from tap_botsessions.engine.errors import BotError, IncompleteError, SettingError
 from tap_botsessions.engine.jobs import Job
 from tap_botsessions.engine.listing import listed as listed_names
 from tap_botsessions.engine.pages import Fetch, Page, WindowResult
@@ -115,20 +115,25 @@ class KoreBots(VendorStream):
         Raises:
             IncompleteError: It did not add up.
         """
+        before: frozenset[tuple[str, ...]] | None = None
         for attempt in range(1, self.limits.max_attempts + 1):
             pages = yield from self._pages()
             rows = {row.key: row for page in pages for row in page.rows}
-            totals = {page.total for page in pages}
-            if totals == {len(rows)}:
+            received = sum(page.received for page in pages)
+            total = max(page.total for page in pages)
+            # A list that stands still may name a bot twice, and count it so.
+            is_still = received >= total and before == rows.keys()
+            if len(rows) >= total or is_still:
                 return WindowResult(
                     None,
                     [*rows.values()],
-                    expected=len(rows),
-                    received=len(rows),
+                    expected=total,
+                    received=received,
                     attempts=attempt,
                 )
+            before = frozenset(rows)
         msg = (
-            f"{len(rows)} bots came where {max(totals)} were counted, in {attempt} "
+            f"{len(rows)} bots came where {total} were counted, in {attempt} "
             f"attempts; try again later"
         )
         raise IncompleteError(msg)
@@ -141,13 +146,13 @@ class KoreBots(VendorStream):
         """
         [first] = yield [self._fetch(0)]
         pages = [first]
-        if not first.received or (first.received >= first.total and not first.more):
+        if not _has_more(pages):
             return pages
         [second] = yield [self._fetch(1)]
         counts_pages = not first.key_set & second.key_set
         if counts_pages:
             pages.append(second)
-        while pages[-1].received and sum(each.received for each in pages) < first.total:
+        while _has_more(pages):
             received = sum(each.received for each in pages)
             [page] = yield [self._fetch(len(pages) if counts_pages else received)]
             pages.append(page)
@@ -167,7 +172,7 @@ class KoreBots(VendorStream):
 
     def _page(self, body: Mapping[str, Any]) -> Page:
         raws, total = listed(body, "bots", "total")
-        allowed = [{name: raw[name] for name in COLUMNS if name in raw} for raw in raws]
+        allowed = [_allowed(raw) for raw in raws]
         records = self.personal.protect(shape_all(allowed, COLUMNS))
         now = self.options.run_start
         for record in records:
@@ -185,6 +190,25 @@ class KoreBots(VendorStream):
         )
 
 
+def _has_more(pages: Sequence[Page]) -> bool:
+    """Whether a list goes on after these pages, by its count or by its own words."""
+    last = pages[-1]
+    received = sum(each.received for each in pages)
+    return bool(last.received) and (received < last.total or last.more)
+
+
+def _allowed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What is read of a bot: plain values, and the ids of those linked to it."""
+    found = {name: raw[name] for name in COLUMNS if _is_plain(raw.get(name))}
+    if isinstance(linked := raw.get("isLinkedTo"), list):
+        found["isLinkedTo"] = [each for each in linked if isinstance(each, str)]
+    return found
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float)
+
+
 def find_bots(options: Options, account: Account, on_tick: Callable[[], None]) -> None:
     """Find the bots that are to be read, unless they are known.
 
@@ -198,6 +222,13 @@ def find_bots(options: Options, account: Account, on_tick: Callable[[], None]) -
         account.bots_error = error
         return
     account.bots = account.choice.of(names)
+    if not account.bots:
+        account.bots_error = SettingError(
+            f"kore_bot_ids matches none of the account's {len(names)} bots"
+        )
+        return
+    for entry in account.choice.without_a_match(names):
+        logger.warning("kore_bot_ids: %s matches no bot of the account", entry)
     logger.info(
         "Kore.ai: %d of the account's %d bots are read: %s",
         len(account.bots),

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from tap_botsessions.engine.windows import Window
 from tap_botsessions.vendors.kore import filters
-from tap_botsessions.vendors.kore.channels import DEFAULT, Channels
+from tap_botsessions.vendors.kore.channels import DEFAULT, Channels, Reading
 from tap_botsessions.vendors.kore.lists import KoreList, KoreListStream
 from tap_botsessions.vendors.kore.sessions import KoreSessions
 
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_botsessions.engine.options import Options
-    from tap_botsessions.engine.pages import Lists, Reading
+    from tap_botsessions.engine.pages import Lists
+    from tap_botsessions.engine.pages import Reading as Outcome
     from tap_botsessions.engine.records import Row
-    from tap_botsessions.engine.windows import Window
     from tap_botsessions.vendors.kore.account import Account
+
+    Note = Callable[[Sequence[Row]], None]
+
+_SESSIONS = 10_000
+"""Sessions asked for in one request; so many came of one in a log of the live API."""
 
 
 class KoreChannelStream(KoreListStream):
@@ -36,41 +43,79 @@ class KoreChannelStream(KoreListStream):
     def __init__(self, options: Options, account: Account) -> None:
         """Prepare to read the bots that are configured, of a host."""
         super().__init__(options, account)
-        unfiltered = replace(options, config=filters.without(options.config))
-        sessions = KoreSessions(unfiltered, account)
-        self.channels = Channels(self, partial(KoreList, sessions))
+        config = {**filters.without(options.config), "kore_page_size": _SESSIONS}
+        sessions = KoreSessions(replace(options, config=config), account)
+        self.channels = Channels(self.label, partial(KoreList, sessions))
 
     @abstractmethod
     def lists_of(
-        self, bots: Sequence[str], window: Window, channel: str | None
+        self, bots: Sequence[str], window: Window, channel: str | None, note: Note
     ) -> Sequence[KoreList]:
-        """The lists of a channel; of those that the vendor chooses if it is none."""
+        """The lists of a channel; of those that the vendor chooses if it is none.
+
+        Args:
+            bots: The bots.
+            window: The window.
+            channel: The channel.
+            note: Called with the rows of each page.
+        """
 
     @override
     def lists(self, bots: Sequence[str], window: Window) -> Sequence[KoreList]:
-        return [
-            paged
-            for channel in self.channels.of(bots)
-            for paged in self.lists_of(bots, window, channel)
-        ]
-
-    def noted(self, rows: list[Row]) -> list[Row]:
-        """The rows of a list that was not told a channel, which show some."""
-        self.channels.note(rows)
-        return rows
+        return self.lists_of(bots, window, None, self.channels.note)
 
     @override
     def with_lists(
-        self, bots: Sequence[str], window: Window, read: Callable[[Lists], Reading]
-    ) -> Reading:
-        """Read, and once more by channel if what came may lack some."""
-        if not self.channels.lacks_some:
+        self, bots: Sequence[str], window: Window, read: Callable[[Lists], Outcome]
+    ) -> Outcome:
+        """Read the list that is told no channel, and others beside it if need be."""
+        channels = self.channels
+        result = None
+        if not channels.lacks_some:
             result = yield from read(partial(self.lists, bots))
-            yield from self.channels.examine(bots, window)
-            if not self.channels.lacks_some:
+            if channels.is_whole:
                 return result
-        yield from self.channels.gather(bots, window)
-        return (yield from read(partial(self.lists, bots)))
+        yield from channels.examine(bots, window)
+        others = list(channels.others(bots))
+        if result is None or others:
+            result = yield from self._with_others(bots, others, read)
+        return result
+
+    def _with_others(
+        self,
+        bots: Sequence[str],
+        others: Sequence[str],
+        read: Callable[[Lists], Outcome],
+    ) -> Outcome:
+        """Read other channels as well, and learn from what comes of them."""
+        reading = Reading()
+
+        def note(rows: Sequence[Row]) -> None:
+            self.channels.note(rows)
+            reading.untold.update(row.key for row in rows)
+
+        def lists(part: Window) -> Sequence[KoreList]:
+            told = [
+                each
+                for channel in others
+                for each in self.lists_of(
+                    bots, part, channel, partial(reading.note_told, channel)
+                )
+            ]
+            return [*self.lists_of(bots, part, None, note), *told]
+
+        result = yield from read(lists)
+        self.channels.conclude(reading, bots)
+        return result
+
+    @override
+    def probe(self, bots: Sequence[str], window: Window) -> Outcome:
+        """Likewise; where lists may lack channels, the last day shows if they do."""
+        result = yield from super().probe(bots, window)
+        if not self.channels.is_whole and self.channels.others(bots):
+            start = max(window.start, window.end - timedelta(days=1))
+            yield from self.read(bots, Window(start, window.end), {})
+        return result
 
     @override
     def remarks(self) -> Iterator[str]:
@@ -83,4 +128,4 @@ class KoreChannelStream(KoreListStream):
     @property
     @override
     def settles_first(self) -> bool:
-        return self.channels.is_whole is None
+        return not self.channels.is_whole

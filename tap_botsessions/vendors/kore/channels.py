@@ -2,30 +2,35 @@
 
 The pages Conversation History API and Get Analytics say of the filter on channels that
 its default is rtm, and not of which requests. A list without the others looks whole,
-since its count is right. So what a bot's sessions say of channels is compared with what
-comes:
+since its count is right. So as long as it is not known:
 
 1. A record of another channel than rtm, in a list that was not told any, is the proof
    that such lists hold all.
-2. As long as there is none, the newest sessions of some days are asked for. If one of
-   them is of another channel, the list is asked for its time, with that channel and
-   without; what comes with it alone shows that lists hold rtm only.
-3. From then on each channel is a list of its own: rtm, and those of the sessions around
-   a window.
+2. The sessions around each window are looked through for other channels, each of them
+   once. Of a bot that has none, the list that was not told a channel is all there is.
+3. Each other channel is asked for as well. If what comes of it is in the list that was
+   not told one, that is the proof, too; if it is not, such lists hold rtm only, and
+   each channel is asked for from then on.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from tap_botsessions.engine.errors import BotError, HostError, UnavailableError
-from tap_botsessions.engine.windows import Window, parse_instant
+from tap_botsessions.engine.errors import (
+    BotError,
+    HostError,
+    RequestError,
+    UnavailableError,
+)
+from tap_botsessions.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
+    from datetime import datetime
 
     from tap_botsessions.engine.pages import Fetch, Page, PagedList, Requests
     from tap_botsessions.engine.records import Row
@@ -35,201 +40,184 @@ logger = logging.getLogger("tap-botsessions")
 DEFAULT = "rtm"
 """The channel of a list that is not told any, if it holds one only."""
 
-_SPAN = timedelta(days=6)
-"""So much of the sessions is looked at by one request, the newest of them."""
+_WIDEST = timedelta(days=6)
+"""So much of the sessions is asked for at once: less than seven days may be."""
 
-_BEFORE = timedelta(hours=12)
-"""So much earlier than its messages, a session may have begun. A request spans less
-than seven days.
-"""
+_BEFORE = timedelta(days=6)
+"""So much earlier than its messages, a session may have begun."""
 
-_MAX_SESSIONS = 5
-"""Whose time is asked for, as long as they show nothing."""
+_NARROWEST = timedelta(minutes=1)
 
 _SLOW_ATTEMPTS = 2
 """At a request that may ask for too much."""
 
-_MAX_PAGES = 50
-"""Of the sessions around a window."""
 
+@dataclass
+class Reading:
+    """What came of a window: of the list that was not told a channel, and of others.
 
-class Listing(Protocol):
-    """A list that may hold one channel only."""
+    Attributes:
+        untold: The keys of the records of the former.
+        told: Those of the latter.
+        is_filtered: Whether what came of a channel is of it, as far as it says so.
+        says_channels: Whether it says so.
+    """
 
-    def label(self, *bots: str) -> str:
-        """The stream and the bots, for messages."""
+    untold: set[tuple[str, ...]] = field(default_factory=set)
+    told: set[tuple[str, ...]] = field(default_factory=set)
+    is_filtered: bool = True
+    says_channels: bool = True
 
-    def lists_of(
-        self, bots: Sequence[str], window: Window, channel: str | None
-    ) -> Sequence[PagedList]:
-        """The lists of a channel; of those that the vendor chooses if it is none."""
+    def note_told(self, channel: str, rows: Iterable[Row]) -> None:
+        """Note what came of a channel."""
+        for row in rows:
+            self.told.add(row.key)
+            found = row.record["channel"]
+            if found is None:
+                self.says_channels = False
+            elif found.casefold() != channel.casefold():
+                self.is_filtered = False
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the list that was not told a channel holds others.
+
+        Where records don't say their channel, a server may have passed the filter by.
+        """
+        is_inside = bool(self.told) and self.is_filtered and self.told <= self.untold
+        return is_inside and (self.says_channels or self.told < self.untold)
+
+    @property
+    def shows_one(self) -> bool:
+        """Whether it lacks what another channel has."""
+        return bool(self.told) and self.told.isdisjoint(self.untold)
 
 
 class Channels:
-    """What is known of the channels of a list."""
+    """What is known of the channels of a list.
+
+    Attributes:
+        is_whole: Whether it is proved that lists hold all channels.
+        lacks_some: Whether a list has been seen to hold one only.
+    """
 
     def __init__(
         self,
-        listing: Listing,
+        label: Callable[..., str],
         sessions: Callable[[Sequence[str], Window], PagedList],
     ) -> None:
         """Begin without knowing anything.
 
         Args:
-            listing: The list.
+            label: The stream and bots, for messages.
             sessions: Makes the list of all sessions of bots in a window.
         """
-        self._listing = listing
+        self.is_whole = False
+        self.lacks_some = False
+        self._label = label
         self._sessions = sessions
-        self._known: dict[tuple[str, ...], list[str]] = {}
-        self._examined: dict[tuple[str, ...], list[Window]] = {}
-        self.is_whole: bool | None = None
+        self._others: dict[tuple[str, ...], list[str]] = {}
+        self._seen: dict[tuple[str, ...], Window] = {}
 
-    @property
-    def lacks_some(self) -> bool:
-        """Whether a list that is not told a channel holds those of the default only."""
-        return self.is_whole is False
-
-    def of(self, bots: Sequence[str]) -> Sequence[str | None]:
-        """The channels that bots have to be asked for, one by one; none is all."""
-        if not self.lacks_some:
-            return [None]
-        return self._known_of(bots)
+    def others(self, bots: Sequence[str]) -> list[str]:
+        """The channels but for the default that sessions of bots have shown."""
+        return self._others.setdefault(tuple(bots), [])
 
     def note(self, rows: Iterable[Row]) -> None:
         """Learn from what came of a list that was not told a channel."""
-        if self.is_whole is None and any(
-            row.record["channel"] not in {None, DEFAULT} for row in rows
+        if not (self.is_whole or self.lacks_some) and any(
+            _is_other(row.record["channel"]) for row in rows
         ):
             self.is_whole = True
 
+    def conclude(self, reading: Reading, bots: Sequence[str]) -> None:
+        """Learn from what came of a whole window."""
+        if reading.shows_all and not self.lacks_some:
+            self.is_whole = True
+        elif reading.shows_one and not (self.is_whole or self.lacks_some):
+            self.lacks_some = True
+            logger.warning(
+                "%s: unless it is told a channel, the server lists the records of %s "
+                "alone; so each channel that sessions show is asked for",
+                self._label(*bots),
+                DEFAULT,
+            )
+
     def examine(self, bots: Sequence[str], window: Window) -> Requests:
-        """Find out, if the sessions around a window can show it.
+        """Look through the sessions around a window for other channels.
 
         Raises:
             UnavailableError: The vendor can't be asked now.
             HostError: Likewise.
         """
-        if self.is_whole is not None or self._is_examined(bots, window):
-            return
-        span = Window(window.start - _BEFORE, max(window.end, window.start + _SPAN))
-        try:
-            _, page = yield from self._newest_sessions(bots, span, window)
-            yield from self._compare(bots, page.rows)
-        except BotError as error:
-            if isinstance(error, HostError) or (
-                isinstance(error, UnavailableError) and not error.is_slow
-            ):
-                raise
-            logger.warning(
-                "%s: whether it lacks channels can't be told, since the sessions of "
-                "the bot can't be read: %s",
-                self._listing.label(*bots),
-                error,
-            )
-        self._examined.setdefault(tuple(bots), []).append(span)
+        key = tuple(bots)
+        seen = self._seen.get(key)
+        start, end = window.start - _BEFORE, window.end
+        if seen and seen.start <= start <= seen.end:
+            start = seen.end
+        while start < end:
+            part = Window(start, min(start + _WIDEST, end))
+            try:
+                start = yield from self._look_through(bots, part)
+            except BotError as error:
+                if isinstance(error, HostError | UnavailableError):
+                    raise
+                logger.warning(
+                    "%s: whether it lacks channels can't be told, since the sessions "
+                    "of the bot can't be read: %s",
+                    self._label(*bots),
+                    error,
+                )
+                start = end
+        if seen and seen.start <= window.start - _BEFORE <= seen.end:
+            self._seen[key] = Window(seen.start, max(seen.end, end))
+        else:
+            self._seen[key] = Window(window.start - _BEFORE, end)
 
-    def gather(self, bots: Sequence[str], window: Window) -> Requests:
-        """Learn the channels of the sessions around a window.
+    def _look_through(
+        self, bots: Sequence[str], window: Window
+    ) -> Generator[Sequence[Fetch], Sequence[Page], datetime]:
+        """Look through the sessions of a window, or of a part of it if it is too wide.
+
+        Returns:
+            Up to where that was.
 
         Raises:
             BotError: They can't be read.
         """
-        wider = Window(window.start - _BEFORE, window.end)
-        sessions, page = yield from self._newest_sessions(bots, wider, window)
-        self._add(bots, page.rows)
-        if positions := list(sessions.remaining(page))[:_MAX_PAGES]:
-            pages = yield [sessions.fetch(each) for each in positions]
-            self._add(bots, [row for page in pages for row in page.rows])
-
-    def _newest_sessions(
-        self, bots: Sequence[str], wider: Window, window: Window
-    ) -> Generator[Sequence[Fetch], Sequence[Page], tuple[PagedList, Page]]:
-        """The sessions of a wider window, or of a window if that takes too long.
-
-        Returns:
-            Their list, and its first page.
-
-        Raises:
-            BotError: It can't be had.
-        """
-        sessions = self._sessions(bots, wider)
-        fetch = sessions.fetch(sessions.first)
-        try:
-            [page] = yield [replace(fetch, slow_attempts=_SLOW_ATTEMPTS)]
-        except UnavailableError as error:
-            if not error.is_slow:
-                raise
-            sessions = self._sessions(bots, window)
-            [page] = yield [sessions.fetch(sessions.first)]
-        return sessions, page
-
-    def _compare(self, bots: Sequence[str], sessions: Sequence[Row]) -> Requests:
-        """Ask for the time of sessions of other channels, with these and without."""
-        self._add(bots, sessions)
-        others = [row for row in sessions if _may_show(row)]
-        for row in sorted(others, key=_messages, reverse=True)[:_MAX_SESSIONS]:
-            if self.is_whole is not None:
-                return
-            yield from self._compare_one(bots, row)
-
-    def _compare_one(self, bots: Sequence[str], session: Row) -> Requests:
-        end = session.time + _length(session) + timedelta(seconds=1)
-        window = Window(session.time, end)
-        untold = self._listing.lists_of(bots, window, None)
-        told = self._listing.lists_of(bots, window, session.record["channel"])
-        pages = yield [each.fetch(each.first) for each in untold]
-        if any(page.received < page.total for page in pages):
-            return
-        counts = yield [each.fetch_count() for each in told]
-        if any(count.total for count in counts) and self._learn_that_it_lacks_some():
-            logger.warning(
-                "%s: unless it is told a channel, the server lists the records of %s "
-                "alone; so each channel is asked for, in all of this stream",
-                self._listing.label(*bots),
-                DEFAULT,
-            )
-
-    def _learn_that_it_lacks_some(self) -> bool:
-        """Whether that is news; what came meanwhile may have shown more."""
-        is_news = self.is_whole is None
-        if is_news:
-            self.is_whole = False
-        return is_news
-
-    def _is_examined(self, bots: Sequence[str], window: Window) -> bool:
-        return any(
-            span.start <= window.start and window.end <= span.end
-            for span in self._examined.get(tuple(bots), ())
-        )
-
-    def _known_of(self, bots: Sequence[str]) -> list[str]:
-        return self._known.setdefault(tuple(bots), [DEFAULT])
+        while True:
+            sessions, received = self._sessions(bots, window), 0
+            position: int | None = sessions.first
+            try:
+                while position is not None:
+                    fetch = sessions.fetch(position)
+                    [page] = yield [replace(fetch, slow_attempts=_SLOW_ATTEMPTS)]
+                    received += page.received
+                    self._add(bots, page.rows)
+                    is_last = received >= page.total and not page.more
+                    is_last = is_last or not page.received
+                    position = None if is_last else page.next_position
+            except RequestError as error:
+                if window.width <= _NARROWEST or not _asks_too_much(error, received):
+                    raise
+                window = Window(window.start, window.start + window.width / 2)
+            else:
+                return window.end
 
     def _add(self, bots: Sequence[str], sessions: Iterable[Row]) -> None:
-        known = self._known_of(bots)
-        for row in sessions:
-            channel = row.record["channel"]
-            if channel and channel not in known:
-                known.append(channel)
+        others = self.others(bots)
+        for channel in {row.record["channel"] for row in sessions}:
+            if _is_other(channel) and channel not in others:
+                others.append(channel)
 
 
-def _may_show(row: Row) -> bool:
-    """Whether a session must have records of another channel than the default."""
-    record = row.record
-    return (
-        record["channel"] not in {None, DEFAULT}
-        and record["no_of_messages_exchanged"] != 0
-    )
+def _asks_too_much(error: RequestError, received: int) -> bool:
+    """Whether less may be answered, after so many sessions were."""
+    if isinstance(error, UnavailableError):
+        return error.is_slow
+    return received > 0
 
 
-def _messages(row: Row) -> int:
-    """How many messages a session has, as far as is known."""
-    return row.record["no_of_messages_exchanged"] or 0
-
-
-def _length(row: Row) -> timedelta:
-    """How long a session took, of a long one the first hours."""
-    end = row.record["end_time"]
-    length = parse_instant(end) - row.time if end else _BEFORE
-    return max(min(length, _BEFORE), timedelta(0))
+def _is_other(channel: str | None) -> bool:
+    """Whether it is a channel, and not the default."""
+    return channel is not None and channel.casefold() != DEFAULT

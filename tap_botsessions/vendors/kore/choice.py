@@ -38,6 +38,18 @@ class Choice:
         ]
         return list(dict.fromkeys([*listed, *sorted(found)]))
 
+    def without_a_match(self, names: Mapping[str, str]) -> list[str]:
+        """The patterns that match none of an account's bots."""
+        return [
+            each
+            for each in self.entries
+            if is_pattern(each)
+            and not any(
+                _matches([each.removeprefix("!")], bot, name)
+                for bot, name in names.items()
+            )
+        ]
+
 
 def is_pattern(entry: str) -> bool:
     """Whether an entry is no bot's id, but tells which bots are read or are not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from tap_botsessions.engine.records import Row, integer, sequence
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.windows import Window, parse_instant
 from tap_botsessions.vendors.kore.lists import KoreListStream
+from tap_botsessions.vendors.kore.ranges import time_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,38 +35,90 @@ _WITHOUT_TASKS = (
     "count; kore_messages_api: v1 has them"
 )
 
+_AFTER = timedelta(hours=1)
+"""So much later than its session ends, a message may be of."""
+
+_MAX_ASKED = 200
+"""Sessions of a bot that version 1 is asked for, which has the messages of tasks."""
+
 
 @dataclass(frozen=True)
 class MessagesOfSessions(Comparison):
     """The messages of each session that is closed, against its own count.
 
     Attributes:
+        messages: The stream of messages.
         lacks_tasks: Whether the messages of some tasks are not listed.
     """
 
+    messages: KoreListStream
     lacks_tasks: bool
     name: ClassVar[str] = "messages by session"
     reads: ClassVar[Mapping[str, Sequence[str]]] = {
         "kore_sessions": (
             *("session_id", "start_time", "end_time", "session_status"),
-            "no_of_messages_exchanged",
+            *("channel", "no_of_messages_exchanged"),
         ),
         "kore_messages": ("session_id", "message_id"),
     }
 
     @override
+    def ask(self, bot: str, window: Window, found: Found) -> Reading | None:
+        """Ask version 1, which has all messages, for sessions that lack some."""
+        lacking = self._lacking(window, found)[:_MAX_ASKED] if self.lacks_tasks else []
+        return self._ask(bot, lacking) if lacking else None
+
+    def _ask(self, bot: str, sessions: Sequence[Mapping[str, Any]]) -> Reading:
+        pages = yield [self._count(bot, session) for session in sessions]
+        return WindowResult(None, [row for page in pages for row in page.rows])
+
+    def _count(self, bot: str, session: Mapping[str, Any]) -> Fetch:
+        start = parse_instant(session["start_time"])
+        end = parse_instant(session["end_time"])
+        body = {
+            "sessionId": [session["session_id"]],
+            "channelType": session["channel"],
+            **time_range(start, min(end + _AFTER, start + timedelta(days=6))),
+            "skip": 0,
+            "limit": 1,
+        }
+        stream = self.messages
+        request = Request(
+            "POST",
+            f"/api/public/bot/{quote(bot, safe='')}/getMessages",
+            stream.account.token(bot),
+            body={name: value for name, value in body.items() if value is not None},
+            no_content={"total": 0},
+            needs=stream.scope,
+        )
+        parse = partial(_total, bot, session["session_id"])
+        send = partial(stream.transport.send, request, parse)
+        return Fetch(send, stream.budget(bot), stream.label(bot))
+
+    def _lacking(self, window: Window, found: Found) -> list[Mapping[str, Any]]:
+        messages = Counter(each["session_id"] for each in found["kore_messages"])
+        return [
+            each
+            for each in found["kore_sessions"]
+            if _is_over(each, window)
+            and messages[each["session_id"]] < (each["no_of_messages_exchanged"] or 0)
+        ]
+
+    @override
     def compare(
         self, window: Window, found: Found, told: Sequence[Mapping[str, Any]]
     ) -> Compared:
-        del told
         messages = Counter(each["session_id"] for each in found["kore_messages"])
         sessions = [each for each in found["kore_sessions"] if _is_over(each, window)]
+        with_tasks = {each["session_id"]: each["messages"] for each in told}
         differences = [
             Difference(
                 f"session {each['session_id']}",
                 said,
                 came,
-                known=_WITHOUT_TASKS if self.lacks_tasks and came < said else None,
+                known=_WITHOUT_TASKS
+                if with_tasks.get(each["session_id"]) == said
+                else None,
             )
             for each in sessions
             if (said := each["no_of_messages_exchanged"]) is not None
@@ -78,6 +131,12 @@ class MessagesOfSessions(Comparison):
             if name is not None and name not in known and _is_new(name, window)
         ]
         return Compared(len(sessions), differences)
+
+
+def _total(bot: str, session_id: str, body: Mapping[str, Any]) -> Page:
+    record = {"session_id": session_id, "messages": integer(body["total"])}
+    row = Row((session_id,), datetime.fromtimestamp(0, UTC), record, bot)
+    return Page([row], 1, 1, more=False, next_position=0)
 
 
 def _is_over(session: Mapping[str, Any], window: Window) -> bool:
@@ -118,7 +177,7 @@ class UsersByDay(Comparison):
         return whole_days(window)
 
     @override
-    def ask(self, bot: str, window: Window) -> Reading:
+    def ask(self, bot: str, window: Window, found: Found) -> Reading:
         last = window.end - timedelta(days=1)
         request = Request(
             "POST",
@@ -175,6 +234,8 @@ def comparisons(streams: Mapping[str, VendorStream]) -> Iterator[Comparison]:
     """What can be compared."""
     sessions = streams["kore_sessions"]
     is_v1 = sessions.config["kore_messages_api"] == "v1" or sessions.is_shared
-    yield MessagesOfSessions(lacks_tasks=not is_v1)
+    messages = streams["kore_messages"]
+    if isinstance(messages, KoreListStream):
+        yield MessagesOfSessions(messages, lacks_tasks=not is_v1)
     if isinstance(sessions, KoreListStream):
         yield UsersByDay(sessions)

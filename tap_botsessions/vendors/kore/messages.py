@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pages import Reading, Seen
+    from tap_botsessions.engine.records import Row
     from tap_botsessions.engine.windows import Window
     from tap_botsessions.vendors.kore.account import Account
+    from tap_botsessions.vendors.kore.by_channel import Note
 
 
 def texts_of(record: Mapping[str, Any]) -> str | None:
@@ -81,7 +83,6 @@ class KoreMessages(KoreChannelStream):
         "isD": ("is_developer", boolean),
         "ms": ("message_kind", integer),
         "traceId": ("trace_id", text),
-        "latency": ("latency", mapping),
     }
     # Which bot, which account, and how the vendor stores it; timestampValue is another
     # instant than createdOn in a sample of the page.
@@ -144,15 +145,19 @@ class KoreMessages(KoreChannelStream):
     @override
     def prepared(self, raw: Json) -> Json:
         """A message with its channel in the older of the two fields."""
-        if isinstance(raw, dict) and "channel" in raw:
-            raw = {"chnl": raw["channel"], **raw}
-            del raw["channel"]
-        return raw
+        if not isinstance(raw, dict) or "channel" not in raw:
+            return raw
+        channel = raw["channel"] if raw.get("chnl") is None else raw["chnl"]
+        rest = {name: raw[name] for name in raw if name != "channel"}
+        return {**rest, "chnl": channel}
 
     @override
     def lists_of(
-        self, bots: Sequence[str], window: Window, channel: str | None
+        self, bots: Sequence[str], window: Window, channel: str | None, note: Note
     ) -> Sequence[KoreList]:
-        if channel is None:
-            return [KoreList(self, bots, window, refine=self.noted)]
-        return [KoreList(self, bots, window, {"channelType": channel})]
+        def refine(rows: list[Row]) -> list[Row]:
+            note(rows)
+            return rows
+
+        asked = {} if channel is None else {"channelType": channel}
+        return [KoreList(self, bots, window, asked, refine=refine)]
