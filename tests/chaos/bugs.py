@@ -126,7 +126,7 @@ def a_border_left_out(patch: Patch) -> None:
     patch.setattr(WindowResult, "including", including)
 
 
-@found_by("a state says that .* records have not come|is missing")
+@found_by("a state says that .* records have not come|is missing", first=1130)
 def channels_left_out(patch: Patch) -> None:
     """A list of one channel is taken for that of all."""
     is_whole = property(lambda _: True, lambda *_: None)
