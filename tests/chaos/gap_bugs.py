@@ -96,7 +96,7 @@ def a_bookmark_before_its_gap(patch: Patch) -> None:
     patch.setattr(SingerStream, "_emitted", hasty)
 
 
-@found_by("was served, lies in a gap, and has not come", first=12)
+@found_by("was served, lies in a gap, and has not come", first=125)
 def a_gap_without_what_came(patch: Patch) -> None:
     read = getattr_static(_WindowReader, "read")
 
