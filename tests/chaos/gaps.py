@@ -28,6 +28,9 @@ Gaps = dict["Bot", list[Window]]
 _NEAR = timedelta(seconds=3)
 """So much wider than its window, a list may be asked for."""
 
+_SHARED = {"kore_messages", "kore_sessions"}
+"""Lists that the bots of an account share: what one lacks, each of them shows."""
+
 _INCOMPLETE = "incomplete: "
 _ENDS = ("start", "end")
 _VENDORS = {"avaamo": "Avaamo", "kore": "Kore.ai"}
@@ -70,7 +73,7 @@ def named_well(owed: Owed, gaps: Gaps, failed: set[Bot]) -> Iterator[str]:
 def has_reason(owed: Owed, bot: Bot, gap: Window) -> bool:
     """Whether anything in this run keeps a range from adding up."""
     alike = {bot}
-    if bot[0] == "kore_sessions" and owed.plan.is_account:
+    if bot[0] in _SHARED and owed.plan.is_account:
         alike = {each for each in owed.plan.all_bots if each[0] == bot[0]}
     wider = Window(gap.start - _NEAR, gap.end + _NEAR)
     is_haunted = any(
