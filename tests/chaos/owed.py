@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tests.chaos.history import Bot, Key, Page, Record, Run
     from tests.chaos.plan import Plan
 
+_BY_CHANNEL = {"kore_analytics", "kore_messages"}
+"""Lists that may hold one channel only."""
+
 _NEAR = timedelta(seconds=3)
 """So near to the border of a page's window, a record may be of another one."""
 
@@ -165,10 +168,16 @@ class Owed:
         )
 
     def may_fail(self, bot: Bot) -> bool:
-        """Whether a request for a bot may have been refused for good, or its map."""
+        """Whether a request for a bot may have been refused for good, or its map.
+
+        Channels are known by the sessions of the bot, which are asked for as well.
+        """
         faults = self.run.step.weather.faults
+        asked = {bot, *([("kore_sessions", bot[1])] if bot[0] in _BY_CHANNEL else [])}
         return bot == self.run.step.trouble.unmappable or any(
-            fault.is_final and fault.concerns(*bot) for fault in faults
+            fault.is_final and fault.concerns(*each)
+            for fault in faults
+            for each in asked
         )
 
     @cached_property
