@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
-from simulator.timeline import SECOND
+from simulator.timeline import DAY, SECOND
 
 Version = Literal["v7", "v8", "v9", "v10", "2025", "mixed"]
 
@@ -16,6 +17,7 @@ class Parameters:
     """The parameters of both vendors' data.
 
     Attributes:
+        start: When the data begins (aware).
         seed: Two worlds of one seed hold the same records.
         sessions_per_day: Of each bot, or per bot (others have none); below
             one, most days are empty.
@@ -36,6 +38,7 @@ class Parameters:
             the end of the data. Nothing later is visible.
     """
 
+    start: datetime = datetime(2026, 3, 1, tzinfo=UTC)
     seed: int = 1
     sessions_per_day: float | Mapping[str, float] = 40
     messages_per_session: float = 4
@@ -48,6 +51,11 @@ class Parameters:
     kore_version: Version = "v10"
     bot_names: Mapping[str, str] = field(default_factory=dict)
     now: float = 0.0
+
+    @property
+    def first_day(self) -> int:
+        """The day on which the data begins, counted from the epoch."""
+        return round(self.start.timestamp()) * SECOND // DAY
 
     @property
     def clock(self) -> int:

@@ -40,7 +40,6 @@ class World(Parameters):
     """Both vendors' data, all of it a function of the parameters.
 
     Attributes:
-        start: When the data begins (aware).
         days: How long it goes on.
         agents: Avaamo's agent ids.
         bots: Kore's bot ids.
@@ -58,7 +57,6 @@ class World(Parameters):
             likewise (see `disown`).
     """
 
-    start: datetime = datetime(2026, 3, 1, tzinfo=UTC)
     days: int = 20
     agents: tuple[str, ...] = ("201", "202")
     bots: tuple[str, ...] = (

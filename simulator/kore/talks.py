@@ -59,6 +59,8 @@ class _Session(NamedTuple):
 
 
 def _sessions(parameters: Parameters, bot: str, day: int) -> Iterator[_Session]:
+    if day < parameters.first_day:
+        return  # no list has a session of before the data begins
     drawn = draw_sessions(parameters, bot, day)
     for at, number, kind in zip(drawn.at, drawn.number, drawn.kind, strict=True):
         row = Row("kore_sessions", bot, at, number, kind)
