@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,8 +25,14 @@ CATALOG = ROOT / "tests" / "catalog.json"
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that the system gives to nobody who leaves the choice to it.
+
+    Other simulators do, and would be asked instead if they got it meanwhile.
+    """
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError
 
 
 SIMULATOR = Simulator(World(sessions_per_day=20), port=free_port())
