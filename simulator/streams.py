@@ -185,7 +185,7 @@ _LISTS = (
         changes=(
             "All but its start until it is closed: it is followed for "
             "`kore_open_session_days`. What changes of a closed one later, such as "
-            "tags, is not."
+            "tags, comes in the turn of a sweep."
         ),
         key=("bot_id", "session_id"),
         replication_key="start_time",
@@ -204,8 +204,8 @@ _LISTS = (
         about="a message of a user or of the bot",
         changes=(
             "`status` and `tags` for a while: within the lookback they are read "
-            "again, later they are not. Kore.ai can erase messages; what was loaded"
-            " stays."
+            "again, later in the turn of a sweep. Kore.ai can erase messages, which "
+            "a sweep finds."
         ),
         key=("bot_id", "message_id"),
         replication_key="created_on",
@@ -242,7 +242,7 @@ _LISTS = (
         about="a message as it was understood, or a task that ran",
         changes=(
             "`pinned` and `custom_tags` whenever somebody changes them; beyond the "
-            "lookback they are not read again."
+            "lookback they come in the turn of a sweep."
         ),
         key=("bot_id", "type", "analytics_id"),
         replication_key="timestamp",
@@ -263,8 +263,8 @@ _LISTS = (
         default_days=None,
         about="a query of a user, with its conversation",
         changes=(
-            "`tags` whenever somebody changes them; beyond the lookback they are "
-            "not read again."
+            "`tags` whenever somebody changes them; beyond the lookback they "
+            "come in the turn of a sweep."
         ),
         key=("agent_id", "query_id"),
         replication_key="timetoken",
@@ -286,7 +286,7 @@ _LISTS = (
         about="a message of a user or of the agent",
         changes=(
             "Who has read a message, which is left out. `custom_properties` beyond "
-            "the lookback are not read again."
+            "the lookback come in the turn of a sweep."
         ),
         key=("agent_id", "message_uuid"),
         replication_key="timetoken",
@@ -308,7 +308,7 @@ _LISTS = (
         about="a user's thumb up or down, with its comment",
         changes=(
             "Whether a user who changes a thumb makes a new record is not "
-            "documented; a change beyond the lookback is not read."
+            "documented; a change beyond the lookback comes in the turn of a sweep."
         ),
         key=("agent_id", "feedback_id"),
         replication_key="timetoken",
@@ -329,7 +329,7 @@ _DAILY = (
         about="an agent's figures of a calendar day",
         changes=(
             "A day's figures until it is over, and where messages come late: days "
-            "within the lookback are read again."
+            "within the lookback are read again, others in the turn of a sweep."
         ),
         key=("agent_id", "date"),
         replication_key="date",

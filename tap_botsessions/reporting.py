@@ -16,8 +16,8 @@ from tap_botsessions.config.unused import (
     unused_in_catalog,
     unused_in_state,
 )
+from tap_botsessions.engine.list_stream import ListStream
 from tap_botsessions.engine.options import Limits, Options
-from tap_botsessions.engine.stream import ListStream
 from tap_botsessions.engine.transport import discreet_urllib3
 from tap_botsessions.engine.windows import Window, parse_instant
 from tap_botsessions.reports.check import Check
@@ -162,7 +162,7 @@ class ReportingTap(StrictTap):
         streams: dict[VendorStream, Ranges] = {}
         for stream in self.selected_streams:
             source = stream.source
-            known = stream.ranges(source.bots)
+            known = stream.reading.ranges(source.bots)
             streams[source] = {"*": source.bots_error} if source.bots_error else known
         with discreet_urllib3():
             return plan(streams, self.run.options, self.end_overdue)

@@ -121,6 +121,8 @@ class TapBotsessions(ReportingTap):
             self.warn_of_unused()
             with self._displayed():
                 self.sync_all()
+                for stream in self.selected_streams:
+                    stream.sweep()
 
     @contextmanager
     def _displayed(self) -> Iterator[None]:
@@ -134,8 +136,8 @@ class TapBotsessions(ReportingTap):
 
         streams = self.selected_streams
         for stream in streams:
-            stream.summaries.is_quiet = True
-        with Display([stream.progress for stream in streams]) as display:
+            stream.reading.summaries.is_quiet = True
+        with Display([stream.reading.progress for stream in streams]) as display:
             self.run.shutdown.before_exit = display.close
             yield
 

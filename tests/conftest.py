@@ -142,6 +142,8 @@ def sync(
     for name, stream in tap.streams.items():
         stream.selected = name in streams if streams else stream.selected_by_default
     tap.sync_all()
+    for stream in tap.selected_streams:
+        stream.sweep()
     synced.failures = tap.run.failures
     return synced
 

@@ -105,6 +105,7 @@ class Source:
         unforeseen = None
         try:
             stream.sync()
+            stream.sweep()
         except Exception as error:  # noqa: BLE001 -- whatever it is
             unforeseen = error
         failures = [each for each in tap.run.failures if each.stream == name]

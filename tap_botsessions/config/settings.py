@@ -51,6 +51,36 @@ READING = (
         description="How far each run steps back for records that arrived late.",
     ),
     th.Property(
+        "sweep_days",
+        th.NumberType(minimum=0, maximum=36_500),
+        default=30,
+        title="Sweep days",
+        description=(
+            "How far back what was read is looked at again: for each day the vendor's "
+            "count is compared with what came, and a day that has changed is read "
+            "again whole, so that what comes later than lookback_hours or is erased "
+            "is found. 0: not at all."
+        ),
+    ),
+    th.Property(
+        "sweep_hours",
+        th.NumberType(minimum=0, maximum=876_000),
+        default=24,
+        title="Sweep hours",
+        description="How often that is done at most; 0: in each run.",
+    ),
+    th.Property(
+        "sweep_full_every",
+        th.IntegerType(minimum=1),
+        default=7,
+        title="Sweep in full every",
+        description=(
+            "Each time after so many sweeps a span of days in turn is read again "
+            "whatever is counted, so that a record that took the place of another one "
+            "is found; of avaamo_usage each sweep reads such a part of sweep_days."
+        ),
+    ),
+    th.Property(
         "max_concurrent_requests",
         th.IntegerType(minimum=1, maximum=64),
         default=8,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime  # noqa: TC003 -- typing reads it in a NamedTuple
 from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -43,6 +44,7 @@ class Page(NamedTuple):
         keys: What identifies each record that came, those that make no row included;
             if not given, what identifies the rows.
         size: Bytes of memory that it takes, about.
+        times: When each record is of, where there are records that make no row.
     """
 
     rows: list[Row]
@@ -55,6 +57,12 @@ class Page(NamedTuple):
     missing_ids: Sequence[str] = ()
     keys: Sequence[tuple[str, ...]] = ()
     size: int = 0
+    times: Sequence[datetime] | None = None
+
+    @property
+    def all_times(self) -> Sequence[datetime]:
+        """When each record that came is of."""
+        return [row.time for row in self.rows] if self.times is None else self.times
 
     @property
     def key_set(self) -> frozenset[tuple[str, ...]]:
@@ -133,9 +141,11 @@ class WindowResult:
         expected: Records that the vendor counted in what was asked for.
         received: Records that came in the attempt that is trusted.
         size: Bytes of memory that they take, about.
+        times: When each record is of that came in the attempt that is trusted.
         attempts: How often it was read.
         requests: Requests that it took, repeated ones included.
         seconds: Time that it took, from its first request on.
+        begun_at: When it was begun, by the monotonic clock.
     """
 
     window: Window | None
@@ -147,9 +157,11 @@ class WindowResult:
     expected: int = 0
     received: int = 0
     size: int = 0
+    times: Sequence[datetime] = ()
     attempts: int = 1
     requests: int = 0
     seconds: float = 0.0
+    begun_at: float = 0.0
 
     def including(self, seen: Seen) -> WindowResult:
         """The same with rows that other lists held; its own are newer."""

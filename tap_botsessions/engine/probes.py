@@ -5,6 +5,7 @@ Generators without I/O, as those of `reader`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_botsessions.engine.pages import CountResult, WindowResult
@@ -33,8 +34,15 @@ def read_first_page(lists: Lists, window: Window) -> Reading:
     )
 
 
-def count_records(lists: Lists, windows: Iterable[Window]) -> Reading:
+def count_records(
+    lists: Lists, windows: Iterable[Window], slow_attempts: int | None = None
+) -> Reading:
     """Ask how many records the vendor counts in windows, one window after another.
+
+    Args:
+        lists: Makes the lists of a window.
+        windows: The windows.
+        slow_attempts: See `Fetch`.
 
     Returns:
         A `CountResult`; no rows.
@@ -42,7 +50,8 @@ def count_records(lists: Lists, windows: Iterable[Window]) -> Reading:
     totals: list[list[int]] = []
     received = 0
     for window in windows:
-        pages = yield [paged.fetch_count() for paged in lists(window)]
+        fetches = [paged.fetch_count() for paged in lists(window)]
+        pages = yield [replace(each, slow_attempts=slow_attempts) for each in fetches]
         totals.append([page.total for page in pages])
         received += sum(page.received for page in pages)
     return CountResult(None, [], received=received, totals=totals)

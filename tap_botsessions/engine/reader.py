@@ -112,12 +112,13 @@ def read_window(
 
 
 class _WholeList(NamedTuple):
-    """A list that was read: what was counted, what came, at which attempt, its size."""
+    """A list that was read: what was counted, what came, and at which attempt."""
 
     expected: int
     received: int
     attempts: int
     size: int
+    times: Sequence[datetime]
 
 
 class _WindowReader:
@@ -169,6 +170,7 @@ class _WindowReader:
             expected=sum(each.expected for each in lists),
             received=sum(each.received for each in lists),
             size=sum(each.size for each in lists),
+            times=[time for each in lists for time in each.times],
             attempts=max((each.attempts for each in lists), default=1),
         )
         return result.including(self._union.rows)
@@ -211,7 +213,9 @@ class _WindowReader:
         for attempt in range(1, self._limits.max_attempts + 1):
             is_doubtful = before is not None and before.repeated > 0
             walk = yield from self._walk(paged, place, window, past_end=is_doubtful)
-            read[place:] = [_WholeList(walk.total, walk.received, attempt, walk.size)]
+            read[place:] = [
+                _WholeList(walk.total, walk.received, attempt, walk.size, walk.times)
+            ]
             if not walk.flaw or (walk.is_same(before) and walk.adds_up):
                 check_repeats(walk, self._capacity)
                 check_owners(walk, window)

@@ -257,11 +257,14 @@ class Scheduler:
         """Keep what was read, and go on with what a narrowed window left over."""
         lane = task.lane
         result = lane.completed(task, result)
-        seconds = self._workers.now() - task.begun_at
-        lane.is_settled = True
-        place = self._end(
-            task, replace(result, requests=task.requests, seconds=seconds)
+        result = replace(
+            result,
+            requests=task.requests,
+            seconds=self._workers.now() - task.begun_at,
+            begun_at=task.begun_at,
         )
+        lane.is_settled = True
+        place = self._end(task, result)
         self._holding.hold(task, len(result.rows), result.size)
         rest = lane.insert_rest(task, result, self._limits)
         if result.errors:

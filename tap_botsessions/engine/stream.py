@@ -10,16 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from typing_extensions import override
-
-from tap_botsessions.engine.capacity import Capacity
 from tap_botsessions.engine.listing import MAX_LISTED
 from tap_botsessions.engine.personal import Personal
-from tap_botsessions.engine.probes import count_records, read_first_page
-from tap_botsessions.engine.reader import read_window
 from tap_botsessions.engine.schemas import load_schema
 from tap_botsessions.engine.windows import Window, parse_instant, starting_point
 
@@ -31,8 +25,6 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.options import Config, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import (
-        Lists,
-        PagedList,
         Reading,
         Seen,
         WindowResult,
@@ -107,6 +99,7 @@ class VendorStream(ABC):
             is read each time.
         first_label: What is read without a window, for messages.
         selected_by_default: Whether it is read unless a catalog says otherwise.
+        filters: The settings that leave some of its records out.
         options: What the run is asked to do.
         transport: What its requests are made by.
         limits: The bounds that are no settings.
@@ -122,6 +115,7 @@ class VendorStream(ABC):
     replication_key: ClassVar[str | None]
     first_label: ClassVar[str] = "nothing"
     selected_by_default: ClassVar[bool] = True
+    filters: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: Options, transport: Transport) -> None:
         """Prepare to read bots.
@@ -272,66 +266,3 @@ class VendorStream(ABC):
     def remarks(self) -> Iterator[str]:
         """Where the vendor answers other than one would think, and what follows."""
         yield from ()
-
-
-class ListStream(VendorStream):
-    """A stream whose records are those of paged lists.
-
-    Attributes:
-        answers_check: Whether `--check` asks each bot for it, as for one stream of
-            each vendor.
-        page_size_setting: The setting that says how many records a page has.
-        margin: How much earlier than at its start a list of a window is asked for, as
-            no vendor says whether a list includes its start.
-    """
-
-    answers_check: ClassVar[bool] = False
-    page_size_setting: ClassVar[str]
-    margin: ClassVar[timedelta]
-
-    def __init__(self, options: Options, transport: Transport) -> None:
-        """Prepare to read bots, as any stream."""
-        super().__init__(options, transport)
-        self._capacities: dict[tuple[str, ...], Capacity] = {}
-
-    @property
-    def page_size(self) -> int:
-        """How many records are asked for in one request."""
-        size: int = self.config[self.page_size_setting]
-        return size
-
-    @abstractmethod
-    def lists(self, bots: Sequence[str], window: Window) -> Sequence[PagedList]:
-        """The lists that a window of bots consists of."""
-
-    def with_lists(
-        self, bots: Sequence[str], window: Window, read: Callable[[Lists], Reading]
-    ) -> Reading:
-        """Read lists; a vendor that has to be asked in several ways tries them here.
-
-        Args:
-            bots: The bots.
-            window: What is read of them.
-            read: Reads it from lists.
-        """
-        del window
-        return read(partial(self.lists, bots))
-
-    @override
-    def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Reading:
-        capacity = self._capacities.setdefault(tuple(bots), Capacity(self.limits))
-        return self.with_lists(
-            bots, window, lambda lists: read_window(lists, window, seen, capacity, bots)
-        )
-
-    def probe(self, bots: Sequence[str], window: Window) -> Reading:
-        """Ask for the first page of a window, whose rows are left in their order."""
-        return self.with_lists(
-            bots, window, lambda lists: read_first_page(lists, window)
-        )
-
-    def count(self, bots: Sequence[str], windows: Sequence[Window]) -> Reading:
-        """Ask how many records each list of windows has; it returns a `CountResult`."""
-        return self.with_lists(
-            bots, windows[-1], lambda lists: count_records(lists, windows)
-        )

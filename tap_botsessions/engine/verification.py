@@ -12,6 +12,7 @@ from tap_botsessions.engine.errors import FilterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from tap_botsessions.engine.pages import Page
     from tap_botsessions.engine.records import Row
@@ -58,6 +59,11 @@ class Walk:
     def size(self) -> int:
         """Bytes of memory that they take, about."""
         return sum(page.size for page in self.pages)
+
+    @property
+    def times(self) -> list[datetime]:
+        """When each record that came is of."""
+        return [time for page in self.pages for time in page.all_times]
 
     @property
     def totals(self) -> set[int]:

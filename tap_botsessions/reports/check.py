@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     import requests
 
+    from tap_botsessions.engine.list_stream import ListStream
     from tap_botsessions.engine.options import Options
     from tap_botsessions.engine.pages import Reading
     from tap_botsessions.engine.records import Row
-    from tap_botsessions.engine.stream import ListStream
 
 _RETRIES = 1
 _MAX_PAUSE = 5.0

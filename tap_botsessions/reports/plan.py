@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tap_botsessions.engine.errors import BotError, Failure
 from tap_botsessions.engine.jobs import Job
+from tap_botsessions.engine.list_stream import ListStream
 from tap_botsessions.engine.pages import CountResult
 from tap_botsessions.engine.scheduler import Scheduler
-from tap_botsessions.engine.stream import ListStream, SyncRanges
+from tap_botsessions.engine.stream import SyncRanges
 from tap_botsessions.engine.workers import Workers
 from tap_botsessions.reports.forecast import (
     Density,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from singer_sdk import Stream
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import Failure
+from tap_botsessions.engine.options import is_given
 from tap_botsessions.engine.schemas import load_schema
 from tap_botsessions.engine.windows import to_rfc3339
 from tap_botsessions.singer.emitter import Chunk, Emitter, keeping_error
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from singer_sdk.tap_base import Tap
 
     from tap_botsessions.engine.pages import WindowResult
+    from tap_botsessions.engine.stream import VendorStream
 
 
 class SyncWindows(Stream):
@@ -48,13 +53,15 @@ class SyncWindows(Stream):
         self._failures = failures
         self._is_failed = False
 
-    def record(self, stream: str, bot: str, result: WindowResult, emitted: int) -> None:
+    def record(
+        self, source: VendorStream, bot: str, result: WindowResult, emitted: int
+    ) -> None:
         """Emit the record of a window, if the stream is selected.
 
         If it can't be written, this stream fails, and no other.
 
         Args:
-            stream: Whose window it is.
+            source: Whose window it is.
             bot: The bot's id.
             result: The window.
             emitted: How many records of it were emitted.
@@ -64,7 +71,7 @@ class SyncWindows(Stream):
         if not self._number:
             self._emit.schema()
         self._number += 1
-        chunk = Chunk([self._record(stream, bot, result, emitted)])
+        chunk = Chunk([self._record(source, bot, result, emitted)])
         with keeping_error(chunk):
             self._emit.records(chunk.records)
         if chunk.error is not None:
@@ -75,13 +82,14 @@ class SyncWindows(Stream):
             )
 
     def _record(
-        self, stream: str, bot: str, result: WindowResult, emitted: int
+        self, source: VendorStream, bot: str, result: WindowResult, emitted: int
     ) -> dict[str, Any]:
-        window = result.window
+        window, now = result.window, datetime.now(UTC)
+        age = timedelta(seconds=max(time.monotonic() - result.begun_at, 0))
         return {
             "run_id": self._run_id,
             "number": self._number,
-            "stream": stream,
+            "stream": source.name,
             "bot": bot,
             "window_start": to_rfc3339(window.start) if window else None,
             "window_end": to_rfc3339(window.end) if window else None,
@@ -93,7 +101,9 @@ class SyncWindows(Stream):
             "times_read": result.attempts,
             "requests": result.requests,
             "seconds": round(result.seconds, 3),
-            "read_at": to_rfc3339(datetime.now(UTC)),
+            "begun_at": to_rfc3339(now - age),
+            "read_at": to_rfc3339(now),
+            "filters": _fingerprint(source),
         }
 
     @override
@@ -105,3 +115,17 @@ class SyncWindows(Stream):
         """Take the selection from a catalog; there is nothing to go on from."""
         super().apply_catalog(catalog)
         self.replication_key = None
+
+
+def _fingerprint(source: VendorStream) -> str | None:
+    """Stands for the settings that leave records out; none if none does.
+
+    They may name a user, hence not as they are.
+    """
+    config = source.config
+    given = {name: config[name] for name in source.filters if is_given(config, name)}
+    if not given:
+        return None
+    return blake2b(
+        msgspec.json.encode(given, order="sorted"), digest_size=8
+    ).hexdigest()

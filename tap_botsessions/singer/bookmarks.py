@@ -9,7 +9,9 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_botsessions.engine.errors import BookmarkError
 from tap_botsessions.engine.gaps import GAPS, GapError, Gaps
-from tap_botsessions.engine.windows import to_rfc3339
+from tap_botsessions.engine.list_stream import ListStream
+from tap_botsessions.engine.sweep import SWEEP, Sweep
+from tap_botsessions.engine.windows import Window, starting_point, to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.stream import VendorStream
-    from tap_botsessions.engine.windows import Window
 
 _CLOCKS_APART = timedelta(minutes=1)
 """How far apart the clocks of two machines that run the tap in turn may be."""
@@ -38,6 +39,8 @@ class Bookmarks:
         self._stream = stream
         self._source = source
         self._gaps: dict[str, Gaps] = {}
+        self._sweeps: dict[str, Sweep] = {}
+        self._is_counted = isinstance(source, ListStream)
 
     @property
     def are_kept(self) -> bool:
@@ -86,6 +89,8 @@ class Bookmarks:
         bookmark = self.get(bot)
         state = self.state_of(bot) if self.are_kept else {}
         self._gaps[bot] = Gaps(state, self._source.options.limits.max_gaps)
+        if self.are_kept and _is_swept(self._source):
+            self._sweeps[bot] = Sweep(state, self._source.options)
         if self._source.revisits:
             self._source.revisits.restore(bot, self.state_of(bot), bookmark)
         return bookmark
@@ -121,9 +126,23 @@ class Bookmarks:
 
     def note(self, bot: str, result: WindowResult) -> None:
         """Note whether a window of a bot adds up."""
-        if result.window is not None:
-            now = self._source.options.run_start
-            self._gaps[bot].note(result.window, result.gap, now)
+        if result.window is None:
+            return
+        now = self._source.options.run_start
+        self._gaps[bot].note(result.window, result.gap, now)
+        sweep = self._sweeps.get(bot) if self._is_counted else None
+        if sweep and result.window.end > sweep.oldest:
+            unserved = max(result.expected - result.received, 0) if result.gap else 0
+            sweep.days.note(result.window, result.times, unserved)
+
+    def sweep(self, bot: str) -> Sweep | None:
+        """The sweep of a bot, if there is one."""
+        return self._sweeps.get(bot)
+
+    def read_until(self, bot: str) -> datetime:
+        """The instant before which the next run does not read."""
+        options = self._source.options
+        return starting_point(options.start_date, self.get(bot), options.lookback)
 
     def move(self, bot: str, end: datetime | None) -> None:
         """Move a bot's bookmark on, never back, and keep its gaps.
@@ -146,6 +165,9 @@ class Bookmarks:
                 state.pop(name, None)
             else:
                 state[name] = value
+        if (sweep := self._sweeps.get(bot)) and self.get(bot):
+            kept = sweep.to_state(self.read_until(bot))
+            state.update({SWEEP: kept} if kept else {})
 
     def warn_of_skipped(self, ranges: Mapping[str, Sequence[Window]]) -> None:
         """Warn once of what no run reads: from a bookmark to a later start_date.
@@ -169,3 +191,10 @@ class Bookmarks:
                 to_rfc3339(min(skipped.values())),
                 "" if len(skipped) == 1 else " for the earliest",
             )
+
+
+def _is_swept(source: VendorStream) -> bool:
+    """Whether what was read of a stream is looked at again later."""
+    options = source.options
+    sometime = Window(options.run_start - timedelta(days=1), options.run_start)
+    return options.config["sweep_days"] > 0 and any(source.ranges(sometime))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from singer_sdk import Stream
@@ -11,29 +10,22 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_botsessions.engine.errors import BotError, Failure, OutputError, RecordError
-from tap_botsessions.engine.jobs import Job, TimeRanges
-from tap_botsessions.engine.pages import NOBODY
-from tap_botsessions.engine.scheduler import Scheduler
-from tap_botsessions.engine.stream import SyncRanges
+from tap_botsessions.engine.errors import OutputError
 from tap_botsessions.engine.transport import discreet_urllib3
-from tap_botsessions.engine.workers import Workers
-from tap_botsessions.reports.progress import StreamProgress
-from tap_botsessions.reports.summaries import Summaries
 from tap_botsessions.singer.bookmarks import Bookmarks
-from tap_botsessions.singer.emitter import Chunk, Emitter
+from tap_botsessions.singer.emitter import Emitter
+from tap_botsessions.singer.sweeper import Sweeper
+from tap_botsessions.singer.syncing import StreamSync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
     from singer_sdk.tap_base import Tap
 
-    from tap_botsessions.engine.jobs import Outcome
-    from tap_botsessions.engine.options import Limits
-    from tap_botsessions.engine.pages import WindowResult
     from tap_botsessions.engine.stream import VendorStream
+    from tap_botsessions.singer.emitter import Chunk
     from tap_botsessions.singer.run import Run
 
 
@@ -46,8 +38,7 @@ class SingerStream(Stream):
     Attributes:
         source: The vendor's stream.
         emit: Writes its messages.
-        progress: How far it is.
-        summaries: Log that from time to time.
+        reading: Reads its bots.
     """
 
     # The columns' conversions have typed the records already.
@@ -67,11 +58,9 @@ class SingerStream(Stream):
         self.selected_by_default = source.selected_by_default
         self.source = source
         self.emit = Emitter(tap, self)
-        self.progress = StreamProgress(source.name, source.bot_noun)
-        self.summaries = Summaries(self.progress, self.logger)
+        self.reading = StreamSync(source, Bookmarks(self, source), run, self.logger)
+        self._sweeper = Sweeper(self.reading)
         self._run = run
-        self._of_nobody: set[BotError] = set()
-        self._bookmarks = Bookmarks(self, source)
 
     @property
     @override
@@ -86,11 +75,11 @@ class SingerStream(Stream):
     def find_bots(self, on_tick: Callable[[], None]) -> None:
         """Have the vendor say which bots there are, if the settings ask for that."""
         self.source.find_bots(on_tick)
-        self.progress.know(self.source.bots)
+        self.reading.progress.know(self.source.bots)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        for chunk in self.read(context):
+        for chunk in self._read(context):
             yield from chunk.records
 
     @override
@@ -106,197 +95,37 @@ class SingerStream(Stream):
         Yields:
             The records, if they are not written: they are for a BATCH then.
         """
+        reading = self.reading
         self.find_bots(self._run.shutdown.on_tick)
-        reading = self.read(context)
-        with (
-            discreet_urllib3(),
-            _closing(reading),
-            self._run.flushing(),
-            self.progress.reading(),
-            self.summaries.logging(),
-        ):
-            yield from self.emit.all_of(reading, write_messages=write_messages)
-            self._run.failures.extend(
-                Failure(self.source.vendor, self.name, self.source.label(bot), error)
-                for bot, error in self._bookmarks.gap_errors()
-            )
+        with reading.progress.reading(), reading.summaries.logging():
+            new = self._read(context)
+            yield from self._emitted(new, write_messages=write_messages)
+        if not write_messages:
+            yield from self._emitted(self._sweeper.read(), write_messages=False)
+        reading.report_gaps()
 
-    def read(self, context: Context | None) -> Generator[Chunk, None, None]:
-        """Read all bots, or one, and checkpoint after each window.
+    def sweep(self) -> None:
+        """Look again at what was read long ago, after all that is new.
 
-        Args:
-            context: The bot's; none for all of them.
-
-        Yields:
-            Records, some at a time; those of a bot in order of time.
+        What is for a BATCH has been, since its records leave together.
         """
-        source = self.source
-        if source.bots_error:
-            self._mark_failed(self.name, source.bots_error, [])
-        with Scheduler(
-            self._jobs([context[source.bot_key]] if context else source.bots),
-            workers=Workers(source.config["max_concurrent_requests"]),
-            retries=source.config["max_retries"],
-            limits=source.limits,
-            on_tick=self._on_tick,
-        ) as scheduler:
-            for outcome in scheduler:
-                yield from self._emitted(outcome, scheduler)
-        silent = self.progress.silent(source.options.start_date)
-        if source.is_shared and silent:
-            self.logger.warning(
-                "%s: no records, although other bots of the account have some; check "
-                "the id in kore_bot_ids",
-                source.label(*silent),
-            )
+        if self._sweeper.due:
+            for _ in self._emitted(self._sweeper.read(), write_messages=True):
+                pass
+            self.reading.report_gaps()
 
-    def ranges(self, bots: Iterable[str]) -> dict[str, SyncRanges | BotError]:
-        """What this run reads of bots by time, or why a bot can't be read."""
-        found: dict[str, SyncRanges | BotError] = {}
-        for bot in bots:
-            try:
-                sync_range = self.source.sync_range(bot, self._bookmarks.restore(bot))
-                ranges = list(self.source.ranges(sync_range))
-            except BotError as error:
-                found[bot] = error
-            else:
-                gaps = self._bookmarks.gaps_to_read(bot, ranges)
-                found[bot] = SyncRanges(gaps, ranges)
-        return found
+    def _read(self, context: Context | None) -> Generator[Chunk, None, None]:
+        """Read all bots, or one."""
+        source, reading = self.source, self.reading
+        reading.raises = self.ABORT_AT_RECORD_COUNT is not None
+        return reading.read([context[source.bot_key]] if context else source.bots)
 
-    def _emitted(self, outcome: Outcome, scheduler: Scheduler) -> Iterator[Chunk]:
-        """Have a window's records emitted, and checkpoint."""
-        bot, result = outcome.bot, outcome.result
-        if isinstance(result, BotError):
-            self._fail(bot, result)
-            return
-        revisits = self.source.revisits
-        rows = revisits.to_emit(bot, result) if revisits else result.rows
-        records = [row.record for row in rows]
-        size = _rows_per_write(result, self.source.limits)
-        for start in range(0, len(records), size):
-            if start:
-                scheduler.poll()
-            chunk = Chunk(records[start : start + size])
-            yield chunk
-            if chunk.error is not None:
-                scheduler.drop(outcome.job, bot)
-                self._fail(bot, chunk.error)
-                return
-        if (error := result.errors.get(NOBODY)) and error not in self._of_nobody:
-            self._of_nobody.add(error)
-            unowned = RecordError(f"{self.source.first_label}: {error}")
-            self._mark_failed(self.name, unowned, [])
-        vouched = self.source.clip_to_clock(result)
-        self._note_gap(bot, result)
-        audited = vouched if result.gap is None else result
-        self._run.audit.record(self.name, bot, audited, len(records))
-        self._checkpoint(bot, vouched, len(records))
-        self._log(bot, result, len(records))
-
-    def _on_tick(self) -> None:
-        self._run.shutdown.on_tick()
-        self.source.transport.end_overdue()
-        self.summaries.on_tick()
-        self._run.checkpoints.on_tick(self.progress.is_waiting)
-
-    def _log(self, bot: str, result: WindowResult, emitted: int) -> None:
-        """Report a window that was read."""
-        self.progress.read(bot, result, emitted)
-        self.logger.debug(
-            "%s: read %s: %d rows, %d requests, %.1f s",
-            self.source.label(bot),
-            result.window or self.source.first_label,
-            emitted,
-            result.requests,
-            result.seconds,
-        )
-
-    def _jobs(self, bots: Iterable[str]) -> list[Job]:
-        ranges: dict[str, SyncRanges] = {}
-        for bot, found in self.ranges(bots).items():
-            if isinstance(found, BotError):
-                self._fail(bot, found)
-            else:
-                ranges[bot] = found
-        self._bookmarks.warn_of_skipped(
-            {bot: found.ranges for bot, found in ranges.items()}
-        )
-        jobs = [
-            self._job(group, ranges[group[0]])
-            for group in self.source.group_bots(ranges)
-        ]
-        for job in jobs:
-            for bot in job.bots:
-                self.progress.expect(bot, job, self.source.budget(bot))
-        self._announce(jobs)
-        return jobs
-
-    def _job(self, bots: Sequence[str], found: SyncRanges) -> Job:
-        """What is to be read in this run of bots that are read together."""
-        source = self.source
-        return Job(
-            bots,
-            TimeRanges(
-                found.ranges,
-                partial(source.read, bots),
-                source.max_window,
-                found.gaps,
-            ),
-            first=source.read_first(bots, found),
-            settles_first=source.settles_first,
-            on_request=partial(self.progress.requested, bots[0]),
-            host=source.transport.health,
-        )
-
-    def _announce(self, jobs: Iterable[Job]) -> None:
-        """Log what is to be read: a line for all bots of which that is the same."""
-        alike: dict[str, list[str]] = {}
-        for job in jobs:
-            otherwise = self.source.first_label if job.first else "nothing new"
-            alike.setdefault(str(job.sync_range or otherwise), []).extend(job.bots)
-        for sync_range, bots in alike.items():
-            self.logger.info("%s: reading %s", self.source.label(*bots), sync_range)
-
-    def _note_gap(self, bot: str, result: WindowResult) -> None:
-        """Note what adds up and what does not, however late it is.
-
-        A bookmark goes no further than the vendor's time, which more and more answers
-        show. It must not come to pass a gap that was beyond it at first.
-        """
-        self._bookmarks.note(bot, result)
-        if result.gap is not None:
-            self.logger.warning(
-                "%s: a gap, %s: %s; what came is emitted, and the next run reads it "
-                "again",
-                self.source.label(bot),
-                result.window,
-                result.gap,
-            )
-
-    def _fail(self, bot: str, error: BotError) -> None:
-        """Read no more of a bot; its bookmark stays, and the others go on."""
-        self._mark_failed(self.source.label(bot), error, [bot])
-
-    def _mark_failed(self, label: str, error: BotError, bots: Iterable[str]) -> None:
-        if self.ABORT_AT_RECORD_COUNT is not None:
-            msg = f"{label}: {error}"
-            raise BotError(msg) from error
-        self.progress.fail(bots)
-        failures, words = self._run.failures, str(error)
-        alike = next((each for each in failures if str(each.error) == words), None)
-        failures.append(Failure(self.source.vendor, self.name, label, error))
-        if alike:
-            self.logger.info("%s failed for the same reason as %s", label, alike.label)
-            return
-        others = "; the others go on" if self.progress.under_way else ""
-        self.logger.warning("%s failed: %s%s", label, error, others)
-
-    def _checkpoint(self, bot: str, result: WindowResult, rows: int) -> None:
-        """Move a bot's bookmark on to the end of a window."""
-        if self._bookmarks.are_kept:
-            self._bookmarks.move(bot, result.window.end if result.window else None)
-            self._run.checkpoints.add(rows)
+    def _emitted(
+        self, chunks: Generator[Chunk, None, None], *, write_messages: bool
+    ) -> Generator[Record, None, None]:
+        """Write what is read, or yield it for a BATCH; then write the state."""
+        with discreet_urllib3(), _closing(chunks), self._run.flushing():
+            yield from self.emit.all_of(chunks, write_messages=write_messages)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -309,13 +138,6 @@ class SingerStream(Stream):
         self.replication_key = self.source.replication_key
         if self.replication_key is None:
             self.forced_replication_method = REPLICATION_FULL_TABLE
-
-
-def _rows_per_write(result: WindowResult, limits: Limits) -> int:
-    """How many rows of a window are emitted between two looks at what has come in."""
-    row = result.size / max(len(result.rows), 1)
-    by_size = int(limits.max_bytes_per_write / max(row, 1))
-    return max(min(limits.rows_per_write, by_size), 1)
 
 
 @contextmanager

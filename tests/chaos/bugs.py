@@ -18,7 +18,7 @@ from tap_botsessions.engine.reader import _WindowReader
 from tap_botsessions.engine.transport import Transport
 from tap_botsessions.engine.verification import Walk
 from tap_botsessions.engine.words import Words
-from tap_botsessions.singer.stream import SingerStream
+from tap_botsessions.singer.syncing import StreamSync
 from tap_botsessions.singer.writer import PieceWriter
 from tap_botsessions.vendors.kore.channels import Channels
 from tap_botsessions.vendors.kore.open_sessions import OpenSessions
@@ -54,16 +54,17 @@ def found_by(
 
 @found_by("a state says that .* records have not come|is missing")
 def a_checkpoint_before_its_rows(patch: Patch) -> None:
-    emitted = getattr_static(SingerStream, "_emitted")
+    emitted = getattr_static(StreamSync, "emitted")
 
     def hasty(
-        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+        self: StreamSync, outcome: Outcome, scheduler: Scheduler, **options: Any
     ) -> Iterator[Chunk]:
         if not isinstance(outcome.result, BotError):
-            self._checkpoint(outcome.bot, outcome.result, 0)
-        yield from emitted(self, outcome, scheduler)
+            window = outcome.result.window
+            self.checkpoint(outcome.bot, window.end if window else None)
+        yield from emitted(self, outcome, scheduler, **options)
 
-    patch.setattr(SingerStream, "_emitted", hasty)
+    patch.setattr(StreamSync, "emitted", hasty)
 
 
 @found_by("a state says that .* records have not come")
@@ -148,39 +149,39 @@ def the_lookback_forgotten(patch: Patch) -> None:
 
 @found_by("a state says that .* records have not come")
 def a_bot_that_failed_moves_on(patch: Patch) -> None:
-    fail = getattr_static(SingerStream, "_fail")
+    fail = getattr_static(StreamSync, "fail")
 
-    def move_on(self: SingerStream, bot: str, error: BotError) -> None:
+    def move_on(self: StreamSync, bot: str, error: BotError) -> None:
         fail(self, bot, error)
         whole = self.source.sync_range(bot, None)
-        self._checkpoint(bot, WindowResult(whole, []), 0)
+        self.checkpoint(bot, whole.end)
 
-    patch.setattr(SingerStream, "_fail", move_on)
+    patch.setattr(StreamSync, "fail", move_on)
 
 
 @found_by(r"\d+ bots are incomplete, and the exit code is 0")
 def a_failure_hidden(patch: Patch) -> None:
-    fail = getattr_static(SingerStream, "_fail")
+    fail = getattr_static(StreamSync, "fail")
 
-    def hide(self: SingerStream, bot: str, error: BotError) -> None:
+    def hide(self: StreamSync, bot: str, error: BotError) -> None:
         fail(self, bot, error)
         self._run.failures.clear()
 
-    patch.setattr(SingerStream, "_fail", hide)
+    patch.setattr(StreamSync, "fail", hide)
 
 
 @found_by("came 2 times")
 def a_record_twice(patch: Patch) -> None:
-    emitted = getattr_static(SingerStream, "_emitted")
+    emitted = getattr_static(StreamSync, "emitted")
 
     def twice(
-        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+        self: StreamSync, outcome: Outcome, scheduler: Scheduler, **options: Any
     ) -> Iterator[Chunk]:
-        for chunk in emitted(self, outcome, scheduler):
+        for chunk in emitted(self, outcome, scheduler, **options):
             chunk.records = [*chunk.records, *chunk.records[-1:]]
             yield chunk
 
-    patch.setattr(SingerStream, "_emitted", twice)
+    patch.setattr(StreamSync, "emitted", twice)
 
 
 @found_by("signal 15 cut a line|signal 2 cut a line|the last line is not whole|no JSON")

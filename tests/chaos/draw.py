@@ -10,12 +10,16 @@ from typing import Any
 from simulator import App, World
 from simulator.streams import LISTS
 from tests.chaos.flaws import FIXED, LARGE, answers, lists
-from tests.chaos.plan import DAY, MARGIN, MOST_SKEW, START, Plan, Step, Trouble
+from tests.chaos.plan import DAY, HOUR, MARGIN, MOST_SKEW, START, Plan, Step, Trouble
 from tests.chaos.weather import Scope, weather
 from tests.truth import OPTIONAL, STREAMS
 
 OTHERS_FROM = 1000
 """The first seed that may read streams which are not read by default."""
+
+
+SWEPT_FROM = 2000
+"""The first seed whose runs look again at what was read before."""
 
 
 def draw(seed: int) -> Plan:
@@ -50,6 +54,8 @@ def draw(seed: int) -> Plan:
         steps=[],
     )
     plan = replace(plan, streams=_streams(Random(f"streams of {seed}"), plan))
+    if seed >= SWEPT_FROM:
+        plan = replace(plan, is_swept=True)
     plan = replace(plan, steps=_steps(random, plan, days))
     return _with_lists_of_channels(plan)
 
@@ -205,7 +211,7 @@ def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
     scope = Scope(
         plan.bots,
         is_account=plan.is_account,
-        may_be_late=plan.reaches_back,
+        may_be_late=plan.reaches_back or plan.is_swept,
         # As it passes, sessions leave a filtered list, and what is late enters it.
         may_pass=not (plan.filters and plan.world["late_fraction"]),
         is_real=plan.is_real,
@@ -226,7 +232,10 @@ def _steps(random: Random, plan: Plan, days: int) -> list[Step]:
         steps.append(Step(after, unit, skew, forgets, tuning, wrong, trouble))
         passed = (0, 0.02, random.random(), *(random.uniform(0, 5) for _ in range(2)))
         after = random.choice(passed) * DAY
-    return [*steps, Step(after, settings=_tuning(random, plan))]
+    last = Step(after, settings=_tuning(random, plan))
+    # The first one may find that records took the place of others.
+    again = Step(HOUR, settings=_tuning(random, plan)) if plan.is_swept else None
+    return [*steps, last, *([again] * 3 if again else [])]
 
 
 def _trouble(random: Random, plan: Plan) -> Trouble:
@@ -253,7 +262,19 @@ def _tuning(random: Random, plan: Plan) -> dict[str, Any]:
         "kore_requests_per_minute": _budget(random),
         "kore_requests_per_hour": 1_000_000,
         **_tuning_of_talks(Random(f"talks of {plan.seed}")),
+        **_tuning_of_sweeps(Random(f"sweeps of {plan.seed}"), plan),
     } | plan.fixed
+
+
+def _tuning_of_sweeps(random: Random, plan: Plan) -> dict[str, Any]:
+    """Have each run sweep all that there is; a span is read whole each time or not."""
+    if not plan.is_swept:
+        return {}
+    return {
+        "sweep_days": 36_500,
+        "sweep_hours": 0,
+        "sweep_full_every": random.choice((1, 1, 3)),
+    }
 
 
 def _tuning_of_talks(random: Random) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tap_botsessions.engine.transport import ErrorFormat
 from tap_botsessions.engine.verification import Walk
 from tap_botsessions.singer.audit import SyncWindows
 from tap_botsessions.singer.bookmarks import Bookmarks
-from tap_botsessions.singer.stream import SingerStream
+from tap_botsessions.singer.syncing import StreamSync
 from tap_botsessions.vendors.kore import filters
 from tests.chaos.bugs import Patch, found_by
 
@@ -83,17 +83,18 @@ def a_gap_not_audited(patch: Patch) -> None:
 @found_by(_LOST, first=17)
 def a_bookmark_before_its_gap(patch: Patch) -> None:
     """A state has the bookmark of a window before what is wrong with it is noted."""
-    emitted = getattr_static(SingerStream, "_emitted")
+    emitted = getattr_static(StreamSync, "emitted")
 
     def hasty(
-        self: SingerStream, outcome: Outcome, scheduler: Scheduler
+        self: StreamSync, outcome: Outcome, scheduler: Scheduler, **options: Any
     ) -> Iterator[Sequence[dict[str, Any]]]:
         result = outcome.result
         if not isinstance(result, BotError) and result.gap is not None:
-            self._checkpoint(outcome.bot, self.source.clip_to_clock(result), 0)
-        yield from emitted(self, outcome, scheduler)
+            window = self.source.clip_to_clock(result).window
+            self.checkpoint(outcome.bot, window.end if window else None)
+        yield from emitted(self, outcome, scheduler, **options)
 
-    patch.setattr(SingerStream, "_emitted", hasty)
+    patch.setattr(StreamSync, "emitted", hasty)
 
 
 @found_by("was served, lies in a gap, and has not come", first=125)
@@ -175,10 +176,10 @@ def an_outage_not_waited_for(patch: Patch) -> None:
 
 @found_by("was given up for nothing", first=10)
 def a_map_that_fails_on_one_bot_fails_all(patch: Patch) -> None:
-    fail = getattr_static(SingerStream, "_fail")
+    fail = getattr_static(StreamSync, "fail")
 
-    def fail_all(self: SingerStream, bot: str, error: BotError) -> None:
+    def fail_all(self: StreamSync, bot: str, error: BotError) -> None:
         for each in self.source.bots if "stream_maps" in str(error) else [bot]:
             fail(self, each, error)
 
-    patch.setattr(SingerStream, "_fail", fail_all)
+    patch.setattr(StreamSync, "fail", fail_all)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.chaos.quick import Start
     from tests.chaos.vendors import Vendors
 
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds after which a run counts as stuck, however busy the machine."""
 
 

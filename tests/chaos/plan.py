@@ -95,6 +95,7 @@ class Plan:
         is_audited: Whether the windows that were read are recorded.
         fixed: Settings that are the same in each run, while others may not be.
         steps: The runs; nothing goes wrong in the last one.
+        is_swept: Whether each run looks again at all that was read before.
     """
 
     seed: int
@@ -110,6 +111,7 @@ class Plan:
     is_audited: bool
     fixed: dict[str, Any]
     steps: list[Step]
+    is_swept: bool = False
 
     @property
     def bots(self) -> dict[str, list[str]]:
@@ -169,6 +171,8 @@ class Plan:
     @property
     def owes_late(self) -> bool:
         """Whether all must have come in the end, whenever it appeared."""
+        if self.is_swept:
+            return True
         return self.reaches_back or not self.world["late_fraction"]
 
     @property

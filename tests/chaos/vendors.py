@@ -196,11 +196,15 @@ class Vendors:
 
     def _add(self, random: Random, key: Key | None, record: Record) -> None:
         """Have a record come late, if possible near one that has just been served."""
-        at = self.run.now - random.random() * (self.plan.lookback - MARGIN)
+        age = self.plan.lookback - MARGIN
+        if self.plan.is_swept:
+            age = self.run.now - START
+        at = self.run.now - random.random() * age
         if key:
             stream, bot = bot_of_key(key)
             near = timedelta(seconds=random.uniform(-300, 300))
-            at = max(at, time_of(stream, record) + near)
+            if not self.plan.is_swept or random.random() < 0.5:
+                at = max(at, time_of(stream, record) + near)
         else:
             stream = random.choice([name for name in self.plan.bots if name in LISTS])
             bot = random.choice(self.plan.bots[stream])

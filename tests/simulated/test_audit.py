@@ -32,6 +32,8 @@ def audited(
     synced = Synced()
     tap = Tap(config=config, state=state, catalog=catalog, message_writer=synced)
     tap.sync_all()
+    for stream in tap.selected_streams:
+        stream.sweep()
     synced.failures = tap.run.failures
     return synced
 

@@ -473,7 +473,7 @@ def test_a_session_that_left_a_filter_before_it_was_emitted_is_not(
         state={"bookmarks": {"kore_sessions": {"partitions": [followed]}}},
     )
     stream: Any = tap.streams["kore_sessions"]
-    stream.ranges(["st-1"])
+    stream.reading.ranges(["st-1"])
     containment_type, session_type = came_to
     raw = {
         "sessionId": "s-1",

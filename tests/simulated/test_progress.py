@@ -42,7 +42,7 @@ class Run:
         """How far a stream is."""
         found = self.tap.streams[stream]
         assert isinstance(found, SingerStream)
-        return found.progress
+        return found.reading.progress
 
 
 def run(

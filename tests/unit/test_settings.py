@@ -72,6 +72,9 @@ CONTRACT: dict[str, tuple[list[str], Any, Config]] = {
     "end_date": (STRING, None, {"format": "date-time"}),
     "window_days": (NUMBER, 6, {"exclusiveMinimum": 0, "maximum": 6}),
     "lookback_hours": (NUMBER, 1, {"minimum": 0, "maximum": 876_000}),
+    "sweep_days": (NUMBER, 30, {"minimum": 0, "maximum": 36_500}),
+    "sweep_hours": (NUMBER, 24, {"minimum": 0, "maximum": 876_000}),
+    "sweep_full_every": (INTEGER, 7, {"minimum": 1}),
     "max_concurrent_requests": (INTEGER, 8, {"minimum": 1, "maximum": 64}),
     "request_timeout_seconds": (
         NUMBER,

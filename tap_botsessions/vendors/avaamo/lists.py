@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from tap_botsessions.engine.list_stream import ListStream
 from tap_botsessions.engine.pages import Fetch, Page
 from tap_botsessions.engine.records import (
     Columns,
@@ -26,7 +27,7 @@ from tap_botsessions.engine.records import (
     require,
     shape_all,
 )
-from tap_botsessions.engine.stream import ListStream, VendorStream
+from tap_botsessions.engine.stream import VendorStream
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.verification import check_in_window
 from tap_botsessions.engine.windows import (

@@ -51,6 +51,7 @@ class KoreAnalytics(KoreChannelStream):
     paths: ClassVar[Mapping[str, str]] = {"bot": "/api/public/bot/{}/getAnalytics"}
     scope = "Metrics"
     records_field = "result"
+    filters = ("kore_analytics_types",)
     count_field = "totalCount"
     identity = "analytics_id"
     columns: ClassVar[Columns] = {

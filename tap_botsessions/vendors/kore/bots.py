@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from tap_botsessions.engine.options import Options
+    from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Reading, Seen
     from tap_botsessions.engine.stream import SyncRanges
@@ -261,3 +261,9 @@ def _names(
     if isinstance(outcome.result, BotError):
         raise outcome.result
     return {row.key[0]: row.record["name"] or "" for row in outcome.result.rows}
+
+
+def bot_of(raw: Json) -> str | None:
+    """Whose record it is, of an account that bots share, if it says so."""
+    bot = raw.get("botId") if isinstance(raw, dict) else None
+    return bot if bot and isinstance(bot, str) else None

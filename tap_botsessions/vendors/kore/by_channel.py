@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from tap_botsessions.engine.changes import SLOW_ATTEMPTS
+from tap_botsessions.engine.probes import count_records
 from tap_botsessions.engine.windows import Window
 from tap_botsessions.vendors.kore import filters
 from tap_botsessions.vendors.kore.channels import DEFAULT, Channels, Reading
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_botsessions.engine.options import Options
-    from tap_botsessions.engine.pages import Lists
+    from tap_botsessions.engine.pages import Lists, Seen
     from tap_botsessions.engine.pages import Reading as Outcome
     from tap_botsessions.engine.records import Row
     from tap_botsessions.vendors.kore.account import Account
@@ -107,6 +109,28 @@ class KoreChannelStream(KoreListStream):
         result = yield from read(lists)
         self.channels.conclude(reading, bots)
         return result
+
+    @override
+    def read(self, bots: Sequence[str], window: Window, seen: Seen) -> Outcome:
+        """Likewise; a record that several lists hold is one that is counted later."""
+        result = yield from super().read(bots, window, seen)
+        times = [row.time for row in (*result.rows, *result.carried_over.values())]
+        return replace(result, times=times)
+
+    @override
+    def count_again(self, bots: Sequence[str], window: Window) -> Outcome:
+        """Count the list that is told no channel, and others if it is of one only."""
+        channels = self.channels
+
+        def lists(part: Window) -> Sequence[KoreList]:
+            others = channels.others(bots) if channels.lacks_some else ()
+            return [
+                each
+                for channel in (None, *others)
+                for each in self.lists_of(bots, part, channel, lambda _rows: None)
+            ]
+
+        return count_records(lists, [window], SLOW_ATTEMPTS)
 
     @override
     def probe(self, bots: Sequence[str], window: Window) -> Outcome:

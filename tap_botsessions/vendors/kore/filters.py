@@ -55,18 +55,18 @@ def body_filters(config: Config) -> dict[str, Any]:
     }
 
 
-_ALL = ("kore_containment_types", *_FIELDS.values())
+ALL = ("kore_containment_types", *_FIELDS.values())
 """The settings that leave sessions out."""
 
 
 def is_filtered(config: Config) -> bool:
     """Whether any filter leaves sessions out."""
-    return any(is_given(config, name) for name in _ALL)
+    return any(is_given(config, name) for name in ALL)
 
 
 def without(config: Config) -> Config:
     """The same settings without filters."""
-    return {**config, **dict.fromkeys(_ALL)}
+    return {**config, **dict.fromkeys(ALL)}
 
 
 def is_wanted(config: Config, record: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tap_botsessions.engine.errors import FilterError, RecordError, UnownedError
+from tap_botsessions.engine.list_stream import ListStream
 from tap_botsessions.engine.pages import NOBODY, Fetch, Page
 from tap_botsessions.engine.records import (
     Columns,
@@ -24,11 +25,10 @@ from tap_botsessions.engine.records import (
     require,
     shape_all,
 )
-from tap_botsessions.engine.stream import ListStream, SyncRanges
 from tap_botsessions.engine.transport import Request
 from tap_botsessions.engine.verification import check_in_window
 from tap_botsessions.engine.windows import parse_instant, to_rfc3339
-from tap_botsessions.vendors.kore.bots import find_bots
+from tap_botsessions.vendors.kore.bots import bot_of, find_bots
 from tap_botsessions.vendors.kore.ranges import MARGIN, time_range
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.options import Json, Options
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Errors
+    from tap_botsessions.engine.stream import SyncRanges
     from tap_botsessions.engine.windows import Window
     from tap_botsessions.vendors.kore.account import Account
 
@@ -173,7 +174,7 @@ class KoreListStream(ListStream):
         owned = [(bots[0], raw) for raw in raws]
         if self.is_shared:
             owners = [(self.owner(raw), raw) for raw in raws]
-            unowned = [self._time_of(raw) for bot, raw in owners if bot is None]
+            unowned = [self.time_of(raw) for bot, raw in owners if bot is None]
             if unowned:
                 errors[NOBODY] = UnownedError(_OF_NOBODY, unowned)
             owned = [
@@ -210,7 +211,7 @@ class KoreListStream(ListStream):
         """The fields of a record by the columns."""
         return {column: field for field, (column, _) in self.columns.items()}
 
-    def _time_of(self, raw: Json) -> datetime | None:
+    def time_of(self, raw: Json) -> datetime | None:
         """When a record is of, if it says so."""
         try:
             return parse_instant(raw[self._fields[self.replication_key]])
@@ -322,7 +323,7 @@ class KoreList:
         rows, errors = self.stream.rows(self.bots, raws)
         errors = {**errors, **self._errors_of_range(rows)}
         self.stream.transport.clock.note_records(rows)
-        keys = self.stream.keys(raws, rows)
+        keys, times = self.stream.keys(raws, rows), _times(self.stream, raws, rows)
         if self.refine:
             rows = self.refine(rows)
         return Page(
@@ -333,10 +334,14 @@ class KoreList:
             next_position=position + len(raws),
             errors=errors,
             keys=keys,
+            times=times,
         )
 
 
-def bot_of(raw: Json) -> str | None:
-    """Whose record it is, of an account that bots share, if it says so."""
-    bot = raw.get("botId") if isinstance(raw, dict) else None
-    return bot if bot and isinstance(bot, str) else None
+def _times(
+    stream: KoreListStream, raws: Sequence[Json], rows: Sequence[Row]
+) -> list[datetime]:
+    """When records are of, those of no interest included."""
+    if not stream.is_shared:
+        return [row.time for row in rows]
+    return [time for raw in raws if (time := stream.time_of(raw)) is not None]

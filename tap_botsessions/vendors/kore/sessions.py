@@ -47,6 +47,7 @@ class KoreSessions(KoreListStream):
     }
     scope = "Bot Sessions"
     records_field = "sessions"
+    filters = filters.ALL
     identity = "session_id"
     # The legacy page has the first seven only, with session_lang as a string, and
     # isDeveloper is documented as 0 or 1, but served as a boolean.
