@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 from singer_sdk.singerlib import Catalog
 
-from simulator.streams import STREAMS
+from simulator.streams import LISTS, STREAMS
 from tests.docs import ROOT
 from tests.tables import types_of
 
@@ -66,4 +67,19 @@ def test_the_types_of_columns_are_those_that_target_postgres_makes() -> None:
         "no_of_messages_exchanged": "int8",
         "no_of_tasks_executed": "int8",
         "additional_fields": "jsonb",
+    }
+
+
+def test_the_erasure_s_tables_are_the_streams_whose_records_have_a_time() -> None:
+    script = (ROOT / "examples" / "erasure.sh").read_text()
+    [block] = re.findall(r'^streams="\n(.*?)^"', script, re.DOTALL | re.MULTILINE)
+    found = {name: rest for name, *rest in map(str.split, block.splitlines())}
+    times = {"avaamo": "created_at"}
+    assert found == {
+        name: [
+            stream.bot_key,
+            times.get(stream.vendor, stream.replication_key),
+            *(column for column in stream.key if column != stream.bot_key),
+        ]
+        for name, stream in sorted(LISTS.items())
     }
