@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -205,3 +206,9 @@ class Rows:
         for day, start, stop in self._spans:
             counts.update(day.kind[start:stop])
         return counts
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return an aware datetime as epoch milliseconds, exactly."""
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return since // timedelta(milliseconds=1)

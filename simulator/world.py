@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.parameters import Parameters
-from simulator.streams import DAILY, LISTS, STREAMS, WHOLE
-from simulator.timeline import DAY, LATE, SECOND, Day, Row, Rows
+from simulator.store import Store
+from simulator.streams import DAILY, STREAMS, WHOLE
+from simulator.timeline import milliseconds
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from simulator.exchange import Vendor
 
 
@@ -36,11 +36,10 @@ DEFAULT_APP = App("cs-simulated-client", "simulated-client-secret-" + "0" * 40)
 
 
 @dataclass(kw_only=True, eq=False)
-class World(Parameters):
+class World(Store):
     """Both vendors' data, all of it a function of the parameters.
 
     Attributes:
-        days: How long it goes on.
         agents: Avaamo's agent ids.
         bots: Kore's bot ids.
         avaamo_token: The one valid access token.
@@ -57,7 +56,6 @@ class World(Parameters):
             likewise (see `disown`).
     """
 
-    days: int = 20
     agents: tuple[str, ...] = ("201", "202")
     bots: tuple[str, ...] = (
         "st-0a1b2c3d-0001-5000-8000-000000000001",
@@ -71,43 +69,6 @@ class World(Parameters):
     ghosts: set[tuple[str, str, int]] = field(default_factory=set)
     lost: set[tuple[str, str, int]] = field(default_factory=set)
     ownerless: set[tuple[str, str, int]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Set the borders of the data and, unless given, the clock."""
-        self._begin = _milliseconds(self.start)
-        self._end = self._begin + self.days * DAY
-        self._last_day = (self._end - 1) // DAY
-        self._days: dict[tuple[str, str, int], Day] = {}
-        self._views: dict[tuple[str, str, int], tuple[object, Day]] = {}
-        self._edits = 0
-        self.now = self.now or self._end / SECOND
-
-    @property
-    def version(self) -> tuple[object, ...]:
-        """Changes whenever what the world shows may have changed."""
-        return self.clock, self._edits, self.kore_version
-
-    def rows(self, stream: str, bot: str, first: int, last: int) -> Rows:
-        """Return the visible rows of a window, ascending by time.
-
-        Args:
-            stream: Which records.
-            bot: Agent or bot.
-            first: First epoch millisecond.
-            last: Last epoch millisecond.
-        """
-        first_day = max(first, self._begin) // DAY
-        last_day = min(last // DAY, self._last_day)
-        views = [self._view(stream, bot, day) for day in range(first_day, last_day + 1)]
-        spans = [
-            (view, bisect_left(view.at, first), bisect_right(view.at, last))
-            for view in views
-        ]
-        return Rows(stream, bot, spans)
-
-    def record(self, row: Row) -> dict[str, Any]:
-        """Return the vendor's record of a row, as it stands now."""
-        return LISTS[row.stream].record(self, row)
 
     def agent_token(self, agent: str | None) -> str:
         """Return the token of an agent itself."""
@@ -146,7 +107,7 @@ class World(Parameters):
             return [WHOLE[stream].record(self, bot)]
         if stream in DAILY:
             return DAILY[stream].days(self.rows, bot, start, end, utc_offset)
-        first, last = _milliseconds(start), _milliseconds(end) - 1
+        first, last = milliseconds(start), milliseconds(end) - 1
         return [self.record(row) for row in self.rows(stream, bot, first, last)]
 
     def expected(
@@ -170,72 +131,15 @@ class World(Parameters):
 
     def count(self, stream: str, bot: str, start: datetime, end: datetime) -> int:
         """Return the number of records that `truth` would build."""
-        return len(self.rows(stream, bot, _milliseconds(start), _milliseconds(end) - 1))
-
-    def add_late(self, stream: str, bot: str, at: datetime) -> dict[str, Any]:
-        """Let a record of an earlier (or the present) instant appear now.
-
-        Returns:
-            The record.
-        """
-        moment = _milliseconds(at)
-        row = Row(stream, bot, moment, LATE + self._edits, 0)
-        day = self._day(stream, bot, moment // DAY)
-        place = bisect_right(day.at, moment)
-        added = Day.of([moment], [row.number], [row.kind], [self.clock])
-        self._days[stream, bot, moment // DAY] = day.splice(place, place, added)
-        self._last_day = max(self._last_day, moment // DAY)
-        self._edits += 1
-        return self.record(row)
-
-    def remove(self, stream: str, bot: str, at: datetime) -> dict[str, Any]:
-        """Let a record leave its list.
-
-        Returns:
-            The record.
-
-        Raises:
-            KeyError: If there is none at that instant.
-        """
-        moment = _milliseconds(at)
-        day = self._day(stream, bot, moment // DAY)
-        place = bisect_left(day.at, moment)
-        if place == len(day.at) or day.at[place] != moment:
-            raise KeyError(at)
-        row = Row(stream, bot, moment, day.number[place], day.kind[place])
-        self._days[stream, bot, moment // DAY] = day.splice(place, place + 1, Day.of())
-        self._edits += 1
-        return self.record(row)
-
-    def add_burst(self, stream: str, bot: str, at: datetime, count: int) -> None:
-        """Let so many records of one second appear now.
-
-        Args:
-            stream: Which records.
-            bot: Agent or bot.
-            at: The second.
-            count: How many.
-        """
-        first = _milliseconds(at)
-        times = [first + place * SECOND // count for place in range(count)]
-        numbers = range(LATE + self._edits, LATE + self._edits + count)
-        added = Day.of(times, numbers, [0] * count, [self.clock] * count)
-        day = self._day(stream, bot, first // DAY)
-        both = [[*mine, *theirs] for mine, theirs in zip(day, added, strict=True)]
-        order = sorted(range(len(both[0])), key=both[0].__getitem__)
-        self._days[stream, bot, first // DAY] = Day.of(
-            *([column[place] for place in order] for column in both)
-        )
-        self._last_day = max(self._last_day, first // DAY)
-        self._edits += count
+        return len(self.rows(stream, bot, milliseconds(start), milliseconds(end) - 1))
 
     def hide(self, stream: str, bot: str, at: datetime) -> None:
         """Let lists count the records of an instant, and not serve them."""
-        self.ghosts.add((stream, bot, _milliseconds(at)))
+        self.ghosts.add((stream, bot, milliseconds(at)))
 
     def lose(self, stream: str, bot: str, at: datetime) -> None:
         """Let lists pass over the records of an instant, which all else counts."""
-        self.lost.add((stream, bot, _milliseconds(at)))
+        self.lost.add((stream, bot, milliseconds(at)))
 
     def disown(self, bot: str, at: datetime) -> None:
         """Let Kore's lists of the account not say whose the sessions of an instant are.
@@ -244,40 +148,10 @@ class World(Parameters):
             bot: Whose they are.
             at: The instant.
         """
-        self.ownerless.add(("kore_sessions", bot, _milliseconds(at)))
+        self.ownerless.add(("kore_sessions", bot, milliseconds(at)))
 
     def heal(self) -> None:
         """Let lists serve all records as they are."""
         self.ghosts.clear()
         self.lost.clear()
         self.ownerless.clear()
-
-    def _view(self, stream: str, bot: str, day: int) -> Day:
-        """Return what is visible of a day, kept until the world changes."""
-        key = stream, bot, day
-        current = self.version
-        version, view = self._views.get(key, (None, Day.of()))
-        if version != current:
-            view = self._day(*key).visible(self.clock)
-            self._views[key] = current, view
-        return view
-
-    def _day(self, stream: str, bot: str, day: int) -> Day:
-        key = stream, bot, day
-        if key not in self._days:
-            self._days[key] = self._draw(*key)
-        return self._days[key]
-
-    def _draw(self, stream: str, bot: str, day: int) -> Day:
-        if day * DAY >= self._end:
-            return Day.of()
-        drawn = LISTS[stream].draw(self, bot, day)
-        return drawn.between(
-            bisect_left(drawn.at, self._begin), bisect_left(drawn.at, self._end)
-        )
-
-
-def _milliseconds(moment: datetime) -> int:
-    """Return an aware datetime as epoch milliseconds, exactly."""
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return since // timedelta(milliseconds=1)
