@@ -112,8 +112,12 @@ class Day(NamedTuple):
         """Return the rows that can be seen at an instant."""
         if max(self.seen, default=now) <= now:
             return self
-        keep = [index for index, seen in enumerate(self.seen) if seen <= now]
-        return Day.of(*([column[index] for index in keep] for column in self))
+        return self.pick(index for index, seen in enumerate(self.seen) if seen <= now)
+
+    def pick(self, places: Iterable[int]) -> Day:
+        """Return the rows at some places, in their order."""
+        keep = list(places)
+        return Day.of(*([column[place] for place in keep] for column in self))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from simulator.avaamo.records import (
 )
 from simulator.draws import dice, uuid
 from simulator.emitted import instant, storable
-from simulator.timeline import DAY, SECOND, Day, Row
+from simulator.timeline import DAY, LATE, SECOND, Day, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.parameters import Parameters
 
 _SIDES = 4
-"""Rows of a transcript are numbered so far apart by their messages."""
+"""Drawn rows of a transcript are numbered so far apart by their messages."""
 
 _OUTGOING, _LATER = 1, 2
 """Whether it is the answer, and whether that came later."""
@@ -85,6 +85,8 @@ def query(parameters: Parameters, row: Row) -> dict[str, Any]:
 def transcript(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a message of either side as /v1/messages.json lists it."""
     number, side = divmod(row.number, _SIDES)
+    if row.number >= LATE:
+        number, side = row.number, row.number & _OUTGOING
     delay = _PAUSE * (side == _OUTGOING + _LATER)
     asked = row._replace(at=row.at - delay)
     of = _message(parameters, asked, number)

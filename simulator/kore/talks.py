@@ -6,22 +6,14 @@ History", "Get Feedback Survey Responses" and "Get Analytics".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from simulator.draws import dice, uuid
-from simulator.kore.records import (
-    Life,
-    channel_of,
-    draw_sessions,
-    iso,
-    life,
-    version_of,
-)
+from simulator.kore.numbering import numbered, session_of, sessions_of
+from simulator.kore.records import Life, channel_of, iso, version_of
 from simulator.timeline import DAY, HOUR, MINUTE, SECOND, Day, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simulator.parameters import Parameters
 
 TYPES = (
@@ -39,9 +31,6 @@ KINDS = (1, 2, 0)
 
 _TYPE_WEIGHTS = (40, 10, 20, 5, 15, 10)
 _SURVEYS = (("NPS", 10), ("CSAT", 5), ("Like/Dislike", 1))
-_PER_SESSION = 4096
-"""Messages are numbered so far apart by their sessions."""
-
 _TEXTS = (
     "Where is my order?",
     "It is on its way 🚚",
@@ -51,22 +40,6 @@ _TEXTS = (
 )
 
 
-class _Session(NamedTuple):
-    """A session, and what becomes of it."""
-
-    row: Row
-    life: Life
-
-
-def _sessions(parameters: Parameters, bot: str, day: int) -> Iterator[_Session]:
-    if day < parameters.first_day:
-        return  # no list has a session of before the data begins
-    drawn = draw_sessions(parameters, bot, day)
-    for at, number, kind in zip(drawn.at, drawn.number, drawn.kind, strict=True):
-        row = Row("kore_sessions", bot, at, number, kind)
-        yield _Session(row, life(parameters, row))
-
-
 def draw_messages(parameters: Parameters, bot: str, day: int) -> Day:
     """Return the messages of a bot's day, of its sessions and those of the day before.
 
@@ -74,9 +47,9 @@ def draw_messages(parameters: Parameters, bot: str, day: int) -> Day:
     """
     random = dice(parameters.seed, "kore_messages", bot, day)
     rows = sorted(
-        (row.at + place * _step(whole), (2 * row.number + ago) * _PER_SESSION + place)
+        (row.at + place * _step(whole), numbered(row, ago, place))
         for ago in (0, 1)
-        for row, whole in _sessions(parameters, bot, day - ago)
+        for row, whole in sessions_of(parameters, bot, day - ago)
         for place in range(whole.messages)
         if (row.at + place * _step(whole)) // DAY == day
     )
@@ -102,7 +75,7 @@ def draw_feedback(parameters: Parameters, bot: str, day: int) -> Day:
     last = (day + 1) * DAY - 1
     rows = sorted(
         (min(row.at + whole.length, last), row.number)
-        for row, whole in _sessions(parameters, bot, day)
+        for row, whole in sessions_of(parameters, bot, day)
         if row.number % 2 == 0
     )
     return Day.drawn_late(
@@ -132,27 +105,14 @@ def draw_analytics(parameters: Parameters, bot: str, day: int) -> Day:
     )
 
 
-def _session_of(parameters: Parameters, row: Row) -> _Session:
-    """Return the session that a row is about; its own if none is."""
-    number, ago = row.number, 0
-    if row.stream != "kore_feedback":
-        number, ago = divmod(row.number // _PER_SESSION, 2)
-    drawn = draw_sessions(parameters, row.bot, row.at // DAY - ago)
-    if number < len(drawn.number):
-        of = Row("kore_sessions", row.bot, drawn.at[number], number, drawn.kind[number])
-    else:
-        of = Row("kore_sessions", row.bot, row.at, number, 0)
-    return _Session(of, life(parameters, of))
-
-
 def channel(parameters: Parameters, row: Row) -> str:
     """Return the channel that a row is of."""
-    return channel_of(_session_of(parameters, row).life, parameters.kore_version)
+    return channel_of(session_of(parameters, row).life, parameters.kore_version)
 
 
 def message(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a message as getMessages lists it now."""
-    whole = _session_of(parameters, row).life
+    whole = session_of(parameters, row).life
     random = dice(parameters.seed, row.stream, row.bot, row.at, row.number)
     name = "channel" if version_of(whole, parameters.kore_version) == "2025" else "chnl"
     used = channel_of(whole, parameters.kore_version)
@@ -192,7 +152,7 @@ def message(parameters: Parameters, row: Row) -> dict[str, Any]:
 
 def feedback(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return an answer to a survey as getFeedbackSurveyResponses lists it."""
-    whole = _session_of(parameters, row).life
+    whole = session_of(parameters, row).life
     random = dice(parameters.seed, row.stream, row.bot, row.at, row.number)
     survey, best = _SURVEYS[row.kind]
     return {
@@ -212,7 +172,7 @@ def feedback(parameters: Parameters, row: Row) -> dict[str, Any]:
 
 def analytics(parameters: Parameters, row: Row) -> dict[str, Any]:
     """Return a record as getAnalytics lists it."""
-    whole = _session_of(parameters, row).life
+    whole = session_of(parameters, row).life
     random = dice(parameters.seed, row.stream, row.bot, row.at, row.number)
     of = message(parameters, row._replace(stream="kore_messages", kind=0))
     more: dict[str, Any] = {}
