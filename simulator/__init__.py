@@ -8,6 +8,7 @@ leave open, and `Faults` breaks what networks and servers break.
 from simulator.assumptions import Assumptions
 from simulator.exchange import Call
 from simulator.faults import Faults, Rule
+from simulator.later import Outage
 from simulator.limits import Limits
 from simulator.server import Simulator
 from simulator.world import App, World
@@ -18,6 +19,7 @@ __all__ = [
     "Call",
     "Faults",
     "Limits",
+    "Outage",
     "Rule",
     "Simulator",
     "World",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from simulator.store import Store
+from simulator.later import Later
 from simulator.streams import DAILY, STREAMS, WHOLE
 from simulator.timeline import milliseconds
 
@@ -36,7 +36,7 @@ DEFAULT_APP = App("cs-simulated-client", "simulated-client-secret-" + "0" * 40)
 
 
 @dataclass(kw_only=True, eq=False)
-class World(Store):
+class World(Later):
     """Both vendors' data, all of it a function of the parameters.
 
     Attributes:
@@ -106,7 +106,7 @@ class World(Store):
         if stream in WHOLE:
             return [WHOLE[stream].record(self, bot)]
         if stream in DAILY:
-            return DAILY[stream].days(self.rows, bot, start, end, utc_offset)
+            return DAILY[stream].days(self, bot, start, end, utc_offset)
         first, last = milliseconds(start), milliseconds(end) - 1
         return [self.record(row) for row in self.rows(stream, bot, first, last)]
 

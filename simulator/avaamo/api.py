@@ -221,7 +221,7 @@ def _usage(call: Call, world: World, options: Assumptions, agent: str) -> Reply:
         raise RefusalError(422, _REVERSED)
     if options.avaamo_today == "now":
         end = max(min(end, int(world.now)), start)
-    return Reply(200, usage(world.rows, agent, start, end))
+    return Reply(200, usage(world, agent, start, end))
 
 
 def _date(call: Call, name: str, zone: tzinfo, default: date) -> tuple[date, tzinfo]:

@@ -5,30 +5,36 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from simulator.avaamo.records import INTENT_TYPES
+from simulator.avaamo.corrections import counts
 from simulator.emitted import instant
 from simulator.timeline import DAY, SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
+    from simulator.avaamo.corrections import Mark
     from simulator.timeline import Rows
 
-    Lookup = Callable[[str, str, int, int], Rows]
-    """Returns the rows of a stream and a bot, of a window in epoch milliseconds."""
-
 SLICES = 9
-_UNHANDLED = INTENT_TYPES.index("UNHANDLED::INTENT")
-_AMBIGUOUS = INTENT_TYPES.index("AMBIGUOUS::INTENT")
 
 
-def usage(rows: Lookup, agent: str, start: int, end: int) -> dict[str, Any]:
+class Lookup(Protocol):
+    """Where sessions and messages are counted, by windows in epoch milliseconds."""
+
+    def rows(self, stream: str, bot: str, first: int, last: int) -> Rows:
+        """Return the rows of a stream and a bot."""
+
+    def marks(self, agent: str, first: int, last: int) -> Iterable[Mark]:
+        """Return what is counted beside them."""
+
+
+def usage(lookup: Lookup, agent: str, start: int, end: int) -> dict[str, Any]:
     """Return the response for an interval.
 
     Args:
-        rows: Where sessions and messages are counted.
+        lookup: Where sessions and messages are counted.
         agent: Agent id.
         start: First second of the first day, in epoch seconds.
         end: Last second of the last day; what happens within it counts.
@@ -38,24 +44,24 @@ def usage(rows: Lookup, agent: str, start: int, end: int) -> dict[str, Any]:
     # previous interval begins a second late (sample of the page).
     previous = start - (end - start)
     return {
-        "aggregate_stats": _stats(rows, agent, start, end, until=end + 1),
-        "previous_interval_stats": _stats(rows, agent, previous, start, until=start),
+        "aggregate_stats": _stats(lookup, agent, start, end, until=end + 1),
+        "previous_interval_stats": _stats(lookup, agent, previous, start, until=start),
         "stats": [
-            _stats(rows, agent, low, high, until=high if high < end else end + 1)
+            _stats(lookup, agent, low, high, until=high if high < end else end + 1)
             for low, high in pairwise(borders)
         ],
     }
 
 
 def daily_usage(
-    rows: Lookup, agent: str, start: datetime, end: datetime, utc_offset: int
+    lookup: Lookup, agent: str, start: datetime, end: datetime, utc_offset: int
 ) -> list[dict[str, Any]]:
     """Return the responses for each day that begins before `end`."""
     zone = timezone(timedelta(seconds=utc_offset))
     first = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     day = DAY // SECOND
     return [
-        usage(rows, agent, midnight, midnight + day - 1)
+        usage(lookup, agent, midnight, midnight + day - 1)
         for midnight in range(int(first.timestamp()), int(end.timestamp()), day)
     ]
 
@@ -90,22 +96,20 @@ def slice_borders(start: int, end: int) -> list[float]:
 
 
 def _stats(
-    rows: Lookup, agent: str, start: float, end: float, *, until: float
+    lookup: Lookup, agent: str, start: float, end: float, *, until: float
 ) -> dict[str, Any]:
     """Count what happened from `start` up to but without `until`."""
     first, last = _first_at(start), _first_at(until) - 1
-    sessions = rows("avaamo_sessions", agent, first, last)
-    kinds = rows("avaamo_messages", agent, first, last).kinds()
-    ambiguous = kinds[_AMBIGUOUS]
+    found = counts(lookup, agent, first, last)
     return {
         "start_time": start,
         "end_time": end,
         **numbers(
-            sessions=len(sessions),
-            messages=kinds.total(),
-            unhandled=kinds[_UNHANDLED],
-            ambiguous=ambiguous,
-            mismatched=ambiguous // 10,
+            sessions=found.sessions,
+            messages=found.unhandled + found.ambiguous + found.successful,
+            unhandled=found.unhandled,
+            ambiguous=found.ambiguous,
+            mismatched=found.ambiguous // 10,
         ),
     }
 

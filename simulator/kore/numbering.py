@@ -68,6 +68,13 @@ def session_of(parameters: Parameters, row: Row) -> Session:
     return Session(of, life(parameters, of))
 
 
+def session_id_of(parameters: Parameters, row: Row) -> str:
+    """Return the id of the session that a row is or is of."""
+    if row.stream == "kore_sessions":
+        return life(parameters, row).session_id
+    return session_of(parameters, row).life.session_id
+
+
 def late_number(parameters: Parameters, row: Row, session_id: str) -> int:
     """Return the number of a row that is of a session and is put in by hand.
 
