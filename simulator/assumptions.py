@@ -64,6 +64,11 @@ class Assumptions:
             that day or takes the day in.
         kore_tags_for_days: For how long a session that is asked for by its id has
             its tags; later its time has to be asked for as well. None: for ever.
+        kore_erasure_keeps_sessions: Whether getSessions goes on to list sessions whose
+            conversation was deleted, as release notes have it that keep "analytics-
+            critical data".
+        kore_erasure_keeps_analytics: Whether getAnalytics and
+            getFeedbackSurveyResponses go on to list what is of them.
         kore_spelling: Whether the words for containment types, session types and states
             are written as the page's samples have them, or in lower or upper case.
         kore_silent_ids: Whether ids that are not known are passed over in silence.
@@ -101,8 +106,20 @@ class Assumptions:
     kore_short_pages: bool = False
     kore_date_only_to: Literal["start", "end"] = "end"
     kore_tags_for_days: float | None = None
+    kore_erasure_keeps_sessions: bool = True
+    kore_erasure_keeps_analytics: bool = False
     kore_spelling: Literal["samples", "lower", "upper"] = "samples"
     kore_silent_ids: bool = False
+
+    @property
+    def erased_streams(self) -> tuple[str, ...]:
+        """The streams whose records Kore.ai deletes with a conversation."""
+        analytics = ("kore_feedback", "kore_analytics")
+        return (
+            "kore_messages",
+            *(() if self.kore_erasure_keeps_analytics else analytics),
+            *(() if self.kore_erasure_keeps_sessions else ("kore_sessions",)),
+        )
 
     def spelt(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a session of Kore's with its words as they are to be written."""

@@ -30,6 +30,7 @@ class Call:
         at: Arrival, in seconds of the monotonic clock.
         status: Status of the answer; None while there is none.
         version: The endpoint as the path has it, its version included.
+        item: What the path names of an endpoint, such as a job.
     """
 
     vendor: Vendor
@@ -42,6 +43,7 @@ class Call:
     at: float
     status: int | None = None
     version: str = ""
+    item: str | None = None
 
     @property
     def body(self) -> dict[str, Any]:

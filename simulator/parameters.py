@@ -31,6 +31,8 @@ class Parameters:
         task_messages: Share of Kore messages that are of alert and action tasks, which
             the second version of getMessages leaves out.
         pending_minutes: For how long a Kore message's status says that it is pending.
+        erasure_minutes: How long after a request Kore deletes conversations; the page
+            has it do so off-peak.
         kore_version: API version whose record shape Kore serves; ``mixed``
             has them all.
         bot_names: The names of Kore bots; others have one that says their id's end.
@@ -48,6 +50,7 @@ class Parameters:
     hostile_text: bool = False
     task_messages: float = 0.0
     pending_minutes: float = 0.0
+    erasure_minutes: float = 0.0
     kore_version: Version = "v10"
     bot_names: Mapping[str, str] = field(default_factory=dict)
     now: float = 0.0

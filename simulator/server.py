@@ -22,6 +22,7 @@ from simulator.avaamo import api as avaamo
 from simulator.exchange import Call, RefusalError, Reply, Vendor
 from simulator.faults import Answer, Faults
 from simulator.kore import api as kore
+from simulator.kore.deletions import ENDPOINT as DELETIONS
 from simulator.streams import STREAMS
 from simulator.world import World
 
@@ -128,6 +129,9 @@ class Simulator:
         route("*", "/api/public/{_:bot|stream}/{bot}/{name}", self._kore)
         trend = "/api/public/bot/{bot}/v2/userEngagementTrend"
         route("*", trend, partial(self._kore, name="userEngagementTrend"))
+        for path in (DELETIONS, f"{DELETIONS}/{{item}}"):
+            handler = partial(self._kore, name=DELETIONS)
+            route("*", f"/api/public/bot/{{bot}}/{path}", handler)
         return application
 
     async def _avaamo(
@@ -162,6 +166,7 @@ class Simulator:
             headers={name.lower(): value for name, value in request.headers.items()},
             content=await request.read(),
             at=time.monotonic(),
+            item=request.match_info.get("item"),
         )
         self.requests.append(call)
         return call

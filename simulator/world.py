@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.exchange import Vendor
+    from simulator.kore.deletions import Deletion
 
 
 class App(NamedTuple):
@@ -54,6 +55,7 @@ class World(Later):
             likewise (see `lose`).
         ownerless: Sessions of Kore's that lists of the account don't say the bot of,
             likewise (see `disown`).
+        deletions: Jobs that delete conversations of Kore's, by their ids.
     """
 
     agents: tuple[str, ...] = ("201", "202")
@@ -69,6 +71,7 @@ class World(Later):
     ghosts: set[tuple[str, str, int]] = field(default_factory=set)
     lost: set[tuple[str, str, int]] = field(default_factory=set)
     ownerless: set[tuple[str, str, int]] = field(default_factory=set)
+    deletions: dict[str, Deletion] = field(default_factory=dict)
 
     def agent_token(self, agent: str | None) -> str:
         """Return the token of an agent itself."""

@@ -7,7 +7,6 @@ for more than seven days or 50 session ids, which is an assumption.
 
 from __future__ import annotations
 
-import re
 import uuid
 from datetime import datetime
 from http import HTTPStatus
@@ -17,13 +16,13 @@ import jwt
 
 from simulator.exchange import Call, Reply
 from simulator.kore.bots_api import bots as bots_page
-from simulator.kore.filters import Filters, matching
-from simulator.kore.records import ID_LAG, life
+from simulator.kore.deletions import ENDPOINT as DELETIONS
+from simulator.kore.deletions import deletions
+from simulator.kore.filters import Filters, find, matching
 from simulator.kore.requests import limit_of, natural, refusal, window_of
 from simulator.kore.talks_api import page, user_trend
 from simulator.lists import Listed, check_width, cut_page
 from simulator.streams import LISTS
-from simulator.timeline import SECOND, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +46,12 @@ def answer(call: Call, world: World, options: Assumptions) -> Reply:
     if call.endpoint == "bots":
         _authorized_admin(call, world)
         return bots_page(call, world, options)
-    if call.method != "POST":
+    if call.method != ("POST" if call.item is None else "GET"):
         raise refusal(405, "Method Not Allowed")
     bots = _authorized_bots(call, world)
     try:
+        if call.endpoint == DELETIONS:
+            return deletions(call, world, options, bots[0])
         body = call.body
         if call.endpoint == "userEngagementTrend":
             return user_trend(call, world, bots)
@@ -120,7 +121,7 @@ def _by_id(
     wanted = body["sessionId"]
     if len(wanted) > MAXIMUM_SESSION_IDS:
         raise refusal(400, "A maximum of 50 session ids is allowed")
-    found = {name: _find(name, world, bots) for name in wanted}
+    found = {name: find(name, world, bots) for name in wanted}
     rows = sorted(
         (row for row in found.values() if row is not None),
         key=lambda row: (row.at, row.number),
@@ -135,20 +136,6 @@ def _by_id(
     if options.kore_silent_ids:
         invalid = []
     return Reply(200, content | {"invalidSessions": invalid})
-
-
-def _find(session_id: str, world: World, bots: Sequence[str]) -> Row | None:
-    """Look for an id near the time that it begins with."""
-    if not re.fullmatch("[0-9a-f]{24}", session_id):
-        return None
-    around = int(session_id[:8], 16) * SECOND
-    rows = (
-        row
-        for bot in bots
-        for row in world.rows("kore_sessions", bot, around - ID_LAG, around + SECOND)
-        if life(world, row).session_id == session_id
-    )
-    return next(rows, None)
 
 
 def _page(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from simulator.kore import records
+from simulator.timeline import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,22 @@ class Filters:
     session_type: str | None = None
     user_id: str | None = None
     tags: tuple[tuple[str, str, tuple[object, ...]], ...] = ()
+
+
+def find(session_id: str, world: World, bots: Sequence[str]) -> Row | None:
+    """Look for an id near the time that it begins with."""
+    if not re.fullmatch("[0-9a-f]{24}", session_id):
+        return None
+    around = int(session_id[:8], 16) * SECOND
+    rows = (
+        row
+        for bot in bots
+        for row in world.rows(
+            "kore_sessions", bot, around - records.ID_LAG, around + SECOND
+        )
+        if records.life(world, row).session_id == session_id
+    )
+    return next(rows, None)
 
 
 def matching(
