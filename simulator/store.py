@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.kore.numbering import late_number
 from simulator.parameters import Parameters
 from simulator.streams import DAILY, LISTS
 from simulator.timeline import DAY, LATE, SECOND, Day, Row, Rows, milliseconds
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(kw_only=True, eq=False)
