@@ -127,8 +127,8 @@ class ReportingTap(StrictTap):
     def check(self) -> Check:
         """What asks each vendor for its bots, by one of its streams.
 
-        And by those that are selected though they are not by default: they may need
-        more than the others, such as another token or scope.
+        And by the lists that are selected though they are not by default: they may
+        need more than the others, such as another token or scope.
         """
         asked = [
             source

@@ -78,8 +78,12 @@ class Verification:
 
     def run(self) -> list[Verified]:
         """Compare all that can be compared, bot by bot."""
-        # Users are counted, and nothing of a record is shown but the ids of talks.
+        # Users are counted, and nothing of a record is shown but the ids of sessions
+        # and messages. What the settings leave out of one account is in the other.
         config = {**self.options.config, "personal_data": "keep"}
+        for vendor in self.vendors:
+            for stream in vendor.streams(self.options):
+                config |= dict.fromkeys(stream.filters)
         options = replace(self.options, config=config)
         return [
             each for vendor in self.vendors for each in self._verified(vendor, options)
@@ -200,7 +204,10 @@ class _Reading:
             stream.transport.end_overdue()
             verification.on_tick()
 
-        sign_of_life = SignOfLife(tick, budgets, len(jobs))
+        sign_of_life = SignOfLife(
+            tick, budgets, len({bot for job in jobs for bot in job.bots})
+        )
+        answered = set()
         with Scheduler(
             jobs,
             Workers(config["max_concurrent_requests"]),
@@ -209,5 +216,6 @@ class _Reading:
             sign_of_life,
         ) as scheduler:
             for _, bot, result in scheduler:
-                sign_of_life.answered += 1
+                answered.add(bot)
+                sign_of_life.answered = len(answered)
                 yield bot, result

@@ -41,8 +41,8 @@ class VerifyReport:
 
     @property
     def is_well(self) -> bool:
-        """Whether all agree, but where they may differ by definition."""
-        return all(each.is_well for each in self.found)
+        """Whether something was compared, and all agrees that must."""
+        return bool(self.found) and all(each.is_well for each in self.found)
 
     def data(self) -> dict[str, Any]:
         """All of it, for machines."""
@@ -71,7 +71,7 @@ class VerifyReport:
 
     def _verdict(self) -> Text:
         if not self.found:
-            return Text("Nothing was compared.", "bold yellow")
+            return Text("Nothing was compared.", "bold red")
         if self.is_well:
             return Text("All agree, but for what is known to differ.", "bold green")
         wrong = sum(not each.is_well for each in self.found)
@@ -127,5 +127,5 @@ def _line(each: Verified) -> Text:
 def _words(difference: Difference) -> str:
     words = f"{difference.of}: {difference.said} said, {difference.found} found"
     if difference.ids:
-        words += f": {listed(difference.ids)}"
+        words = f"{difference.found} {difference.of}: {listed(difference.ids)}"
     return f"{words} (known: {difference.known})" if difference.known else words

@@ -82,6 +82,7 @@ def test_no_secret_of_an_app_leaves_the_parser(
         (["*", "!Support, *"], [110]),
         (["st-*-0070-*"], [70]),
         ([MANY[3], "Support, G*"], [3, 70]),
+        ([MANY[3], MANY[70], f"!{MANY[70]}"], [3]),
     ],
 )
 @pytest.mark.parametrize("kore_api", ["bot", "account"])

@@ -265,3 +265,17 @@ def test_nothing_and_more_of_it_is_no_empty_list(
     found = sync(simulator, streams=("kore_analytics",), max_retries=1)
     assert len(found.failures) == 2
     assert found.states == [] or set(found.bookmarks.values()) <= {None}
+
+
+def test_sessions_that_may_not_be_read_are_asked_for_once(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the app lacks their scope, channels can't be known; each bot says so."""
+    simulator.options.kore_default_channel = "rtm"
+    rule = Rule(status(403, b"{}"), endpoint="getSessions")
+    simulator.faults.rules.append(rule)
+    synced = sync(simulator, None, ("kore_messages",), window_days=1)
+    assert not synced.failures
+    bots = len(simulator.world.bots)
+    assert rule.fired == bots
+    assert caplog.text.count("whether it lacks channels can't be told") == bots

@@ -311,3 +311,80 @@ def test_another_unit_is_detected_where_long_windows_take_too_long(
     busy.options.avaamo_unit = "milliseconds"
     busy.options.widest_seconds = 86_401
     assert_whole(busy, max_retries=1, window_days=1)
+
+
+def test_the_last_days_of_one_agent_prove_nothing_for_another(
+    simulator: Simulator,
+) -> None:
+    """All that the first one has of the default range lies in its window, too."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    start = now - timedelta(days=8)
+    world = World(start=start, days=9, sessions_per_day={}, now=now.timestamp())
+    simulator.world = world
+    simulator.options.avaamo_unit = "microseconds"
+    simulator.options.avaamo_other_units = "ignore"
+    world.add_late("avaamo_sessions", "201", now - timedelta(hours=3))
+    world.add_late("avaamo_sessions", "202", now - timedelta(days=5))
+    bookmarks = {"201": now - timedelta(hours=24), "202": now - timedelta(days=7)}
+    state = {
+        "bookmarks": {
+            "avaamo_sessions": {
+                "partitions": [
+                    {
+                        "context": {"agent_id": agent},
+                        "replication_key": "timetoken",
+                        "replication_key_value": int(instant.timestamp()),
+                    }
+                    for agent, instant in bookmarks.items()
+                ]
+            }
+        }
+    }
+    synced = sync(simulator, state, ("avaamo_sessions",), max_concurrent_requests=1)
+    assert not synced.failures
+    assert len(synced.records["avaamo_sessions"]) == 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_guesses_that_are_refused_are_not_made_again(simulator: Simulator) -> None:
+    """A server whose clock is behind answers counts, and neither pages nor the hour."""
+
+    @dataclass(kw_only=True)
+    class Pages(Rule):
+        """Befalls requests for pages, and for what has just been."""
+
+        @override
+        def fires(self, call: Call) -> bool:
+            is_page = call.params.get("per_page") != "1"
+            end = in_seconds(int(call.params["to_timetoken"])) or 0
+            is_hour = end >= simulator.world.now
+            return super().fires(call) and (is_page or is_hour)
+
+    simulator.world = World(sessions_per_day={})
+    simulator.faults.rules.append(Pages(effect=status(422, b"{}"), vendor="avaamo"))
+    synced = sync(simulator, None, ("avaamo_sessions",))
+    assert len(synced.failures) == 2
+    assert len(simulator.requests) < 60
+
+
+def test_what_is_yet_to_come_is_not_asked_for(simulator: Simulator) -> None:
+    """Not even to see whether a record comes for another time as well."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    start = now - timedelta(days=8)
+    world = World(start=start, days=9, sessions_per_day={}, now=now.timestamp())
+    simulator.world = world
+    world.add_late("avaamo_sessions", "201", now - timedelta(seconds=4))
+
+    @dataclass(kw_only=True)
+    class Future(Rule):
+        """Befalls requests for what is yet to come."""
+
+        @override
+        def fires(self, call: Call) -> bool:
+            is_future = int(call.params["to_timetoken"]) > now.timestamp() + 1
+            return super().fires(call) and is_future
+
+    simulator.faults.rules.append(Future(effect=status(422, b"{}")))
+    synced = sync(simulator, None, ("avaamo_sessions",))
+    assert not synced.failures
+    assert len(synced.records["avaamo_sessions"]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -150,3 +151,27 @@ def test_nothing_personal_is_in_a_report(simulator: Simulator) -> None:
     sessions = expected(simulator.world, "kore_sessions", DAYS.start, DAYS.end)
     assert any(session in written for _, session in sessions)
     assert not any(each["user_id"] in written for each in sessions.values())
+
+
+def test_filters_of_sessions_are_no_loss_of_sessions(simulator: Simulator) -> None:
+    """Messages are not filtered, and so neither are the sessions that they are of."""
+    report = verified(simulator, kore_containment_types=["agent"])
+    assert wrong(report) == []
+
+
+def test_where_nothing_is_compared_all_is_not_well(simulator: Simulator) -> None:
+    report = verified(simulator, ())
+    assert report.found == []
+    assert not report.is_well
+
+
+def test_it_counts_the_bots_that_have_answered(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("tap_botsessions.reports.waiting._FIRST", 0.0)
+    monkeypatch.setattr("tap_botsessions.reports.waiting._BETWEEN", 0.0)
+    caplog.set_level("INFO")
+    verified(simulator, window_days=0.25)
+    told = re.findall(r"(\d+) of (\d+) are answered", caplog.text)
+    assert told
+    assert all(int(answered) <= int(asked) <= 2 for answered, asked in told)

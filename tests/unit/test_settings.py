@@ -540,6 +540,7 @@ def test_one_vendor_is_enough(config: Config) -> None:
         ({"kore_bot_ids": ["st-1", ""]}, "kore_bot_ids[1]", "is blank"),
         ({"kore_bot_ids": ["\ud83d"]}, "kore_bot_ids", "whole characters only"),
         ({"kore_bot_ids": [1]}, "kore_bot_ids[0]", "must be of type string"),
+        ({"kore_bot_ids": ["!x", 5]}, "kore_bot_ids[1]", "must be of type string"),
         ({"kore_session_ids": [""]}, "kore_session_ids[0]", "is blank"),
         ({"kore_session_ids": ["s\u2028"]}, "kore_session_ids[0]", "can't be shown"),
         ({"avaamo_agent_ids": ["2\n"]}, "avaamo_agent_ids[0]", "can't be shown"),

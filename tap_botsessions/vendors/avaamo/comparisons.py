@@ -205,7 +205,11 @@ class FeedbackOfSummary(Comparison):
     ) -> Compared:
         del window
         feedbacks = found["avaamo_feedback"]
-        came = Counter("up" if each["positive"] else "down" for each in feedbacks)
+        came = Counter(
+            "up" if each["positive"] else "down"
+            for each in feedbacks
+            if each["positive"] is not None
+        )
         said: Counter[str] = Counter()
         for each in told:
             said["up" if each["positive"] else "down"] += each["count"]

@@ -42,7 +42,7 @@ from tap_botsessions.vendors.avaamo.time_forms import (
     time_token,
     units_of,
 )
-from tap_botsessions.vendors.avaamo.time_tokens import ListQuery, TimeTokens
+from tap_botsessions.vendors.avaamo.trials import ListQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tap_botsessions.engine.pacing import Budget
     from tap_botsessions.engine.pages import Lists, Reading
     from tap_botsessions.vendors.avaamo.account import Account
+    from tap_botsessions.vendors.avaamo.time_tokens import TimeTokens
 
 
 class AvaamoStream(VendorStream):

@@ -3,14 +3,15 @@
 The pages User sessions and Messages say "UNIX Epoch Timestamp" and no unit; samples are
 in seconds, while the page of a sibling, Successful responses, says microseconds. Other
 lists have had other names for the parameters, too. A server that takes another form
-answers a range by an empty list, by its default, or by a refusal. None may be taken for
-an agent without records.
+answers a range by an empty list, by its default, or by a refusal. None of the three may
+be taken for an agent without records.
 
 How the form is found:
 
 1. A window is read in the form that is taken for the server's, the first one at first.
 2. If records come, that is the proof; but where the window may hold the server's
-   default range, one of them must not come for another time as well.
+   default range, one of them must not come for another time as well. Where it lies in
+   that, this is looked at as soon as nothing comes of a window.
 3. If nothing comes, the last six days of the list are asked for, once, in that form.
 4. If it was a refusal, the last hour is: a server may refuse what it no longer holds.
 5. Then the window is asked for in each other form. Records prove it; where the first
@@ -25,7 +26,7 @@ import logging
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -34,50 +35,31 @@ from tap_botsessions.engine.errors import (
     BotError,
     FilterError,
     RequestError,
-    TransientError,
     UnavailableError,
 )
 from tap_botsessions.engine.pages import WindowResult
-from tap_botsessions.engine.windows import Window
+from tap_botsessions.vendors.avaamo.trials import (
+    ListQuery,
+    Proof,
+    comes_anyway,
+    may_be_the_default,
+    may_be_the_form,
+    only_once,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Collection, Generator, Sequence
 
-    from tap_botsessions.engine.pages import Fetch, Page, Reading
-    from tap_botsessions.engine.records import Row
+    from tap_botsessions.engine.pages import Fetch, Page, Reading, Requests
+    from tap_botsessions.engine.windows import Window
     from tap_botsessions.vendors.avaamo.time_forms import TimeForm
 
 logger = logging.getLogger("tap-botsessions")
 
-_REFUSALS = {400, 422}
 _NONSENSE = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.OK}
 
 _SLOW_ATTEMPTS = 2
 """At a range that may be too long for an answer in time."""
-
-
-@dataclass(frozen=True)
-class ListQuery:
-    """What is asked of a server whose form may not be known.
-
-    Attributes:
-        label: The list that is read, for messages.
-        window: What is read of it.
-        whole: All that may be read of it in this run.
-        default: How far back goes a list that is asked for without a range; none if
-            no page says it.
-        fetch_count: Makes a request for any range of it in a form; one record will do.
-    """
-
-    label: str
-    window: Window
-    whole: Window
-    default: timedelta | None
-    fetch_count: Callable[[Window, TimeForm], Fetch]
-
-    def last(self, time: timedelta) -> Window:
-        """The last part of all that may be read."""
-        return Window(self.whole.end - time, self.whole.end)
 
 
 @dataclass
@@ -97,6 +79,7 @@ class TimeTokens:
     _nonsense: set[TimeForm] = field(default_factory=set)
     _trials: Counter[tuple[str, TimeForm]] = field(default_factory=Counter)
     _vain: set[tuple[str, TimeForm]] = field(default_factory=set)
+    _doubt: Proof | None = None
 
     def __post_init__(self) -> None:
         """Begin with the most likely form."""
@@ -117,6 +100,7 @@ class TimeTokens:
         Raises:
             BotError: It can't be read, or it can't be said in which form.
         """
+        refused: set[TimeForm] = set()
         while True:
             form = self.form
             outcome: WindowResult | BotError
@@ -124,43 +108,73 @@ class TimeTokens:
                 outcome = yield from read(form)
             except (FilterError, RequestError) as error:
                 is_right = self.is_proven and form == self.form
-                if is_right or not _may_be_the_form(error):
+                if is_right or not may_be_the_form(error):
                     raise
                 outcome = error
+                refused.add(form)
+            yield from self._dispel_doubt(outcome)
             if not self.is_proven:
-                outcome = yield from self._verified(query, form, outcome)
+                outcome = yield from self._verified(query, form, outcome, refused)
             if form != self.form:
                 continue  # the search has found another form: read again in it
             if isinstance(outcome, BotError):
                 raise outcome
             return outcome
 
+    def _dispel_doubt(self, outcome: WindowResult | BotError) -> Requests:
+        """Look at a proof again where nothing comes, if it may be none.
+
+        What proved it may have been all that the server sends of its last days, and it
+        may have passed the range by. The form is to be looked for then.
+        """
+        is_empty = isinstance(outcome, WindowResult) and not outcome.received
+        if self._doubt is None or not is_empty:
+            return
+        (row, form, query), self._doubt = self._doubt, None
+        if (yield from comes_anyway(row, form, query)) and form == self.form:
+            self.is_proven = False
+
     def _verified(
-        self, query: ListQuery, form: TimeForm, outcome: WindowResult | BotError
+        self,
+        query: ListQuery,
+        form: TimeForm,
+        outcome: WindowResult | BotError,
+        refused: Collection[TimeForm],
     ) -> Generator[Sequence[Fetch], Sequence[Page], WindowResult | BotError]:
         """Prove the form by what came in it, or look for another.
+
+        Args:
+            query: What is read.
+            form: In which form it was.
+            outcome: What came of it.
+            refused: The forms in which it has been refused.
 
         Returns:
             What came, or what is wrong with it.
         """
         if isinstance(outcome, WindowResult) and outcome.received:
-            is_default = (
-                _may_be_the_default(query)
-                and bool(outcome.rows)
-                and (yield from _comes_anyway(outcome.rows[0], form, query))
-            )
+            row, is_default, doubt = next(iter(outcome.rows), None), False, None
+            if row and may_be_the_default(query):
+                is_default = yield from comes_anyway(row, form, query)
+            elif row:
+                doubt = Proof(row, form, query)
             if not is_default:
-                self._prove(form)
+                self._prove(form, doubt)
                 return outcome
             msg = f"{query.window}: the server ignores the range"
             outcome = FilterError(msg)
         yield from self._find_form(
-            query, form, is_refused=isinstance(outcome, RequestError)
+            query, form, refused, is_refused=isinstance(outcome, RequestError)
         )
         return outcome
 
     def _find_form(
-        self, query: ListQuery, form: TimeForm, *, is_refused: bool
+        self,
+        query: ListQuery,
+        form: TimeForm,
+        refused: Collection[TimeForm],
+        *,
+        is_refused: bool,
     ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
         """Look for the form: nothing came of a window, or a refusal."""
         if query.label not in self._tried:
@@ -181,7 +195,8 @@ class TimeTokens:
             if not is_refused and (yield from self._is_in_vain(query, other)):
                 continue
             is_answered = yield from self._try(query.window, other, query)
-            if is_answered and is_refused and not self.is_proven:
+            may_be = is_answered and is_refused and other not in refused
+            if may_be and not self.is_proven:
                 self.form = other  # a guess: records alone are a proof
                 return
 
@@ -215,7 +230,7 @@ class TimeTokens:
         """
         fetch = query.fetch_count(window, form)
         try:
-            [page] = yield [replace(fetch, send=partial(_at_once, fetch.send))]
+            [page] = yield [replace(fetch, send=partial(only_once, fetch.send))]
         except UnavailableError:
             return None
         except BotError:
@@ -263,60 +278,13 @@ class TimeTokens:
     ) -> Generator[Sequence[Fetch], Sequence[Page], None]:
         """Take records of a range for the proof, if they don't come anyway."""
         if page.rows and not self.is_proven:
-            is_default = yield from _comes_anyway(page.rows[0], form, query)
+            is_default = yield from comes_anyway(page.rows[0], form, query)
             if not is_default:
                 self._prove(form)
 
-    def _prove(self, form: TimeForm) -> None:
+    def _prove(self, form: TimeForm, doubt: Proof | None = None) -> None:
         if self.is_proven:
             return
-        self.form, self.is_proven = form, True
+        self.form, self.is_proven, self._doubt = form, True, doubt
         if not self.is_as_documented:
             logger.warning("Avaamo takes %s; so does this run", form)
-
-
-def _at_once(send: Callable[[], Page]) -> Page:
-    """Make the only attempt at a request, unless it is refused for want of budget.
-
-    Raises:
-        UnavailableError: It fails, in a way that another attempt might not.
-        TransientError: The budget is spent.
-    """
-    try:
-        return send()
-    except TransientError as error:
-        if error.limit:
-            raise
-        raise UnavailableError(str(error), error.status) from None
-
-
-def _may_be_the_form(error: BotError) -> bool:
-    """Whether a server may have failed so because it counts in another form."""
-    return isinstance(error, FilterError) or (
-        isinstance(error, RequestError) and error.status in _REFUSALS
-    )
-
-
-def _may_be_the_default(query: ListQuery) -> bool:
-    """Whether a window holds all that a server sends that ignores the range."""
-    if query.default is None:
-        return True
-    start, window = datetime.now(UTC) - query.default, query.window
-    return window.start <= start + timedelta(hours=1) and start < window.end
-
-
-def _comes_anyway(
-    row: Row, form: TimeForm, query: ListQuery
-) -> Generator[Sequence[Fetch], Sequence[Page], bool]:
-    """Whether a record comes where another time is asked for, too.
-
-    A server that takes a token for nonsense may answer with its default.
-    """
-    later = row.time + timedelta(seconds=10)
-    try:
-        [page] = yield [
-            query.fetch_count(Window(later, later + timedelta(seconds=1)), form)
-        ]
-    except FilterError:
-        return True
-    return any(other.key == row.key for other in page.rows)

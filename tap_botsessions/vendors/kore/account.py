@@ -224,7 +224,7 @@ def bot_credentials(config: Config) -> dict[str, tuple[str, str]]:
     """
     own, shared = own_credentials(config), shared_credentials(config)
     listed = config.get("kore_bot_ids") or own
-    bots = [bot for bot in listed if not is_pattern(bot)]
+    bots = [bot for bot in listed if not is_pattern(str(bot))]
     return {bot: own.get(bot, shared) for bot in bots}
 
 
@@ -268,7 +268,7 @@ def _useless_patterns(config: Config) -> Iterator[str]:
             "kore_client_id: is missing, with kore_client_secret, of an app of the "
             "Admin Console, by which the bots of kore_bot_ids are found"
         )
-    if patterns and all(each.startswith("!") for each in entries):
+    if patterns and all(str(each).startswith("!") for each in entries):
         yield 'kore_bot_ids: only says what is not read; add "*" for all others'
 
 

@@ -165,7 +165,7 @@ class KoreBots(VendorStream):
             self.account.admin_token,
             {"offset": offset, "limit": _MOST},
             no_content={"bots": None},
-            needs="Profile Management > Role Management, of the Admin Console,",
+            needs="Role Management (Profile Management), of an Admin Console app",
         )
         send = partial(self.transport.send, request, self._page)
         return Fetch(send, self.account.admin_budget, self.label(*self.bots))

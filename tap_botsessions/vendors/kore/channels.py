@@ -118,6 +118,7 @@ class Channels:
         self._sessions = sessions
         self._others: dict[tuple[str, ...], list[str]] = {}
         self._seen: dict[tuple[str, ...], Window] = {}
+        self._unreadable: set[tuple[str, ...]] = set()
 
     def others(self, bots: Sequence[str]) -> list[str]:
         """The channels but for the default that sessions of bots have shown."""
@@ -151,6 +152,8 @@ class Channels:
             HostError: Likewise.
         """
         key = tuple(bots)
+        if key in self._unreadable:
+            return
         seen = self._seen.get(key)
         start, end = window.start - _BEFORE, window.end
         if seen and seen.start <= start <= seen.end:
@@ -162,6 +165,7 @@ class Channels:
             except BotError as error:
                 if isinstance(error, HostError | UnavailableError):
                     raise
+                self._unreadable.add(key)
                 logger.warning(
                     "%s: whether it lacks channels can't be told, since the sessions "
                     "of the bot can't be read: %s",

@@ -30,7 +30,12 @@ class Choice:
         """The bots that are read of an account's, by their ids, each with its name."""
         wanted = [each for each in self.entries if not each.startswith("!")]
         unwanted = [each[1:] for each in self.entries if each.startswith("!")]
-        listed = [each for each in wanted if not is_pattern(each)]
+        listed = [
+            each
+            for each in wanted
+            if not is_pattern(each)
+            and not _matches(unwanted, each, names.get(each, ""))
+        ]
         found = [
             bot
             for bot, name in names.items()

@@ -111,9 +111,13 @@ class MessagesOfSessions(Comparison):
         messages = Counter(each["session_id"] for each in found["kore_messages"])
         sessions = [each for each in found["kore_sessions"] if _is_over(each, window)]
         with_tasks = {each["session_id"]: each["messages"] for each in told}
+        unasked = dict.fromkeys(
+            (each["session_id"] for each in self._lacking(window, found)[_MAX_ASKED:]),
+            f" (version 1 was asked for {_MAX_ASKED} others only)",
+        )
         differences = [
             Difference(
-                f"session {each['session_id']}",
+                f"session {each['session_id']}{unasked.get(each['session_id'], '')}",
                 said,
                 came,
                 known=_WITHOUT_TASKS
@@ -203,7 +207,8 @@ class UsersByDay(Comparison):
     ) -> Compared:
         users = defaultdict(set)
         for each in found["kore_sessions"]:
-            users[each["start_time"][:10]].add(each["user_id"])
+            if each["user_id"] is not None:
+                users[each["start_time"][:10]].add(each["user_id"])
         came = {day: len(names) for day, names in users.items()}
         said = {each["date"]: each["users"] for each in told}
         days = window.width // timedelta(days=1)

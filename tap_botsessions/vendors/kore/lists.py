@@ -318,7 +318,7 @@ class KoreList:
     def _page(self, position: int, body: Mapping[str, Any]) -> Page:
         raws, total = listed(body, self.stream.records_field, self.stream.count_field)
         if not raws and not total and body.get("moreAvailable") and not position:
-            msg = "nothing, and more of it"
+            msg = "an empty first page that says moreAvailable"
             raise ValueError(msg)
         rows, errors = self.stream.rows(self.bots, raws)
         errors = {**errors, **self._errors_of_range(rows)}
