@@ -44,6 +44,7 @@ from tap_botsessions.vendors.avaamo.trials import (
     comes_anyway,
     may_be_the_default,
     may_be_the_form,
+    may_hold_some_of_the_default,
     only_once,
 )
 
@@ -156,7 +157,7 @@ class TimeTokens:
             row, is_default, doubt = next(iter(outcome.rows), None), False, None
             if row and may_be_the_default(query):
                 is_default = yield from comes_anyway(row, form, query)
-            elif row:
+            elif row and may_hold_some_of_the_default(query):
                 doubt = Proof(row, form, query)
             if not is_default:
                 self._prove(form, doubt)

@@ -83,8 +83,15 @@ def may_be_the_default(query: ListQuery) -> bool:
     """Whether a window holds all that a server sends that ignores the range."""
     if query.default is None:
         return True
-    start, window = datetime.now(UTC) - query.default, query.window
-    return window.start <= start + timedelta(hours=1) and start < window.end
+    start = datetime.now(UTC) - query.default + timedelta(hours=1)
+    return query.window.start <= start and may_hold_some_of_the_default(query)
+
+
+def may_hold_some_of_the_default(query: ListQuery) -> bool:
+    """Whether a window holds some of what such a server sends."""
+    if query.default is None:
+        return True
+    return datetime.now(UTC) - query.default < query.window.end
 
 
 def comes_anyway(
