@@ -160,12 +160,15 @@ class ReportingTap(StrictTap):
         """What a sync would do, by asking the vendors for counts."""
         self.find_bots()
         streams: dict[VendorStream, Ranges] = {}
+        sweeps: dict[tuple[VendorStream, str], int] = {}
         for stream in self.selected_streams:
             source = stream.source
             known = stream.reading.ranges(source.bots)
             streams[source] = {"*": source.bots_error} if source.bots_error else known
+            for bot, requests in stream.sweeper.requests().items():
+                sweeps[source, bot] = requests
         with discreet_urllib3():
-            return plan(streams, self.run.options, self.end_overdue)
+            return plan(streams, sweeps, self.run.options, self.end_overdue)
 
     def print_plan(self, form: str | None) -> NoReturn:
         """Print what a sync would do; the exit code is 0 if that is known of all."""

@@ -58,6 +58,8 @@ class BotPlan:
         gaps: What did not add up in an earlier run and would be read again.
         ids: How many records would be asked for by their ids.
         batches: In how many requests.
+        sweep: In how many requests what was read before would be looked at again, at
+            the least: what has changed is read as well.
         samples: The stretches of its range, by which it is counted.
         forecast: What the ranges take; none as long as they have not been counted.
         error: Why they can't be, if so.
@@ -69,6 +71,7 @@ class BotPlan:
     gaps: Sequence[Window] = ()
     ids: int = 0
     batches: int = 0
+    sweep: int = 0
     samples: Sequence[Stretch] = ()
     forecast: Forecast | None = None
     error: BotError | None = None
@@ -88,7 +91,7 @@ class BotPlan:
     def requests(self) -> int:
         """The requests that it takes, as far as is known."""
         counted = self.forecast.requests if self.forecast else 0
-        return counted + self.batches + len(self.gaps)
+        return counted + self.batches + len(self.gaps) + self.sweep
 
 
 class Share(NamedTuple):
@@ -204,6 +207,7 @@ class Plan:
 
 def plan(
     streams: Mapping[VendorStream, Ranges],
+    sweeps: Mapping[tuple[VendorStream, str], int],
     options: Options,
     on_tick: Callable[[], None],
 ) -> Plan:
@@ -211,10 +215,13 @@ def plan(
 
     Args:
         streams: The streams, and what would be read of them.
+        sweeps: The requests of sweeps that are due, by stream and bot.
         options: What a sync is asked to do.
         on_tick: Called again and again while vendors are asked.
     """
     found = Plan([bot for each in streams.items() for bot in _bots(*each)])
+    for bot in found.bots:
+        bot.sweep = sweeps.get((bot.stream, bot.bot), 0)
     max_seconds = options.limits.max_plan_seconds
     _choose_samples(found.bots, max_seconds)
     jobs = {_job(found, bot): bot for bot in found.bots if bot.samples}

@@ -93,6 +93,7 @@ def _bot_data(plan: Plan, bot: BotPlan) -> dict[str, Any]:
         "is_counted": forecast.is_counted if forecast else None,
         "by_id": bot.ids,
         "gaps": [str(gap) for gap in bot.gaps],
+        "sweep_requests": bot.sweep,
         "requests": bot.requests if forecast else None,
         "seconds": round(plan.seconds_of([bot])) if forecast else None,
         "problem": str(bot.error) if bot.error else None,
@@ -125,6 +126,8 @@ def _figures(plan: Plan, bot: BotPlan) -> tuple[tuple[str, ...], tuple[str, ...]
         notes.append(f"    and {many(bot.ids, 'session')} by id")
     if bot.gaps:
         notes.append(f"    and {many(len(bot.gaps), 'gap')} again")
+    if bot.sweep:
+        notes.append(f"    and a sweep, {many(bot.sweep, 'request')} at least")
     return tuple(_cells(plan, [bot])), tuple(notes)
 
 

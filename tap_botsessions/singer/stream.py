@@ -39,6 +39,7 @@ class SingerStream(Stream):
         source: The vendor's stream.
         emit: Writes its messages.
         reading: Reads its bots.
+        sweeper: Looks again at what was read of them.
     """
 
     # The columns' conversions have typed the records already.
@@ -59,7 +60,7 @@ class SingerStream(Stream):
         self.source = source
         self.emit = Emitter(tap, self)
         self.reading = StreamSync(source, Bookmarks(self, source), run, self.logger)
-        self._sweeper = Sweeper(self.reading)
+        self.sweeper = Sweeper(self.reading)
         self._run = run
 
     @property
@@ -101,7 +102,7 @@ class SingerStream(Stream):
             new = self._read(context)
             yield from self._emitted(new, write_messages=write_messages)
         if not write_messages:
-            yield from self._emitted(self._sweeper.read(), write_messages=False)
+            yield from self._emitted(self.sweeper.read(), write_messages=False)
         reading.report_gaps()
 
     def sweep(self) -> None:
@@ -109,8 +110,8 @@ class SingerStream(Stream):
 
         What is for a BATCH has been, since its records leave together.
         """
-        if self._sweeper.due:
-            for _ in self._emitted(self._sweeper.read(), write_messages=True):
+        if self.sweeper.due:
+            for _ in self._emitted(self.sweeper.read(), write_messages=True):
                 pass
             self.reading.report_gaps()
 

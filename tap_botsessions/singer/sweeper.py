@@ -12,6 +12,7 @@ from tap_botsessions.engine.changes import Changes
 from tap_botsessions.engine.jobs import Job, TimeRanges
 from tap_botsessions.engine.list_stream import ListStream
 from tap_botsessions.engine.listing import many
+from tap_botsessions.engine.parts import whole
 from tap_botsessions.engine.stream import SyncRanges
 from tap_botsessions.engine.windows import Window
 
@@ -54,6 +55,26 @@ class Sweeper:
             and bot not in self._reading.failed
         }
 
+    def requests(self) -> dict[str, int]:
+        """How many requests it takes at the least to sweep each bot that is due.
+
+        Those of bots that are counted together are the first one's.
+        """
+        source, due = self._source, self.due
+        if not isinstance(source, ListStream):
+            return {
+                bot: math.ceil(sweep.share / _DAY)
+                for bot, sweep in due.items()
+                if sweep.oldest < self._bookmarks.read_until(bot)
+            }
+        spans = self._spans(source, due)
+        return {
+            group[0]: sum(
+                len(source.lists(group, whole(span).window)) for span in spans[group[0]]
+            )
+            for group in self._groups(spans)
+        }
+
     def read(self) -> Generator[Chunk, None, None]:
         """Compare counts, and read again what has changed and what it is the turn of.
 
@@ -89,14 +110,20 @@ class Sweeper:
             self._reading.checkpoint(bot)
 
     def _count_jobs(self, source: ListStream, due: Mapping[str, Sweep]) -> list[Job]:
-        spans = {
-            bot: sweep.spans(self._bookmarks.read_until(bot), source.max_window)
-            for bot, sweep in due.items()
-        }
+        spans = self._spans(source, due)
         return [
             replace(self._job(group), first=source.find_changes(group, spans[group[0]]))
             for group in self._groups(spans)
         ]
+
+    def _spans(
+        self, source: ListStream, due: Mapping[str, Sweep]
+    ) -> dict[str, list[list[Part]]]:
+        """What is counted at once of each bot."""
+        return {
+            bot: sweep.spans(self._bookmarks.read_until(bot), source.max_window)
+            for bot, sweep in due.items()
+        }
 
     def _groups(
         self, spans: Mapping[str, Sequence[Sequence[Part]]]

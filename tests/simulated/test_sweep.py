@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pytest
 import requests
+from rich.console import Console
 
 from simulator import Assumptions, Outage, Simulator, World
 from simulator.faults import Rule, status
 from simulator.streams import LISTS
-from tests.conftest import Records, Synced, end_of, sync
+from tap_botsessions.reports.plan_report import PlanReport
+from tests.conftest import Records, Synced, Tap, config_for, end_of, sync
 from tests.simulated.test_simulator import token
 from tests.truth import OPTIONAL, assert_same, expected
 
@@ -196,14 +199,15 @@ def test_the_streams_that_have_to_be_selected_are_swept_as_well(
     world.remove(stream, bot, datetime.fromtimestamp(row.at / 1000, UTC))
     again = runs.run(timedelta(hours=1))
     assert again.records[stream]
-    runs.run(timedelta(hours=1), sweep_hours=24)
-    without = runs.requests.total()
     runs.run(timedelta(hours=1))
+    counts = [
+        call
+        for call in simulator.requests
+        if call.params.get("per_page") == "1" or call.body.get("limit") == 1
+    ]
     lists = 6 if stream == "kore_analytics" else 1
-    # Where nothing new shows all channels, sessions are looked through for them.
-    others = 2 if stream in {"kore_analytics", "kore_messages"} else 0
-    most = len(world.bots_of(stream)) * lists * (5 + others)
-    assert runs.requests.total() - without <= most
+    # And of a record, to prove in which form Avaamo takes ranges.
+    assert len(counts) <= 5 * len(world.bots_of(stream)) * lists + 1
 
 
 def test_the_account_s_list_is_counted_once_for_all_of_its_bots(
@@ -336,3 +340,21 @@ def test_usage_that_is_corrected_later_comes_in_its_turn(simulator: Simulator) -
     for _ in range(7):
         runs.run(timedelta(minutes=1), sweep_days=21)
     runs.assert_complete()
+
+
+def test_a_plan_tells_what_a_sweep_takes(simulator: Simulator) -> None:
+    streams = ("avaamo_messages", "avaamo_usage", "kore_sessions")
+    runs = Runs(simulator, streams)
+    state = runs.run().state
+    for hours, least in ((24.0, 0), (0.0, 4)):
+        tap = Tap(config=config_for(simulator, sweep_hours=hours), state=state)
+        for name, stream in tap.streams.items():
+            stream.selected = name in streams
+        found = tap.plan()
+        for bot in found.bots:
+            lists = bot.sweep if bot.stream.name != "avaamo_usage" else least
+            assert (lists >= least) == (bot.sweep > 0 or not least)
+            assert bot.sweep <= 5
+        words = io.StringIO()
+        Console(file=words, width=120).print(PlanReport(found, []).lines())
+        assert ("and a sweep, 4 requests at least" in words.getvalue()) == (hours == 0)
