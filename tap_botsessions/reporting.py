@@ -20,6 +20,7 @@ from tap_botsessions.engine.list_stream import ListStream
 from tap_botsessions.engine.options import Limits, Options
 from tap_botsessions.engine.transport import discreet_urllib3
 from tap_botsessions.engine.windows import Window, parse_instant
+from tap_botsessions.reports.audited import Audit, AuditTrail, audit_trail
 from tap_botsessions.reports.check import Check
 from tap_botsessions.reports.failures import summarize
 from tap_botsessions.reports.plan import Plan, Ranges, plan
@@ -31,6 +32,7 @@ from tap_botsessions.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import IO
 
     from singer_sdk import Stream
 
@@ -206,19 +208,53 @@ class ReportingTap(StrictTap):
             found = verification.run()
         return VerifyReport(window, found, verification.skipped)
 
-    def print_verify(self, written: str, form: str | None) -> NoReturn:
+    def audit(self, trail: AuditTrail, window: Window | None) -> VerifyReport:
+        """What an audit trail says was read, compared with what vendors have now.
+
+        Args:
+            trail: The audit trail.
+            window: Of which time; of all that was read if not given.
+        """
+        from tap_botsessions.reports.verify_report import (  # noqa: PLC0415 -- as well
+            VerifyReport,
+        )
+
+        self.find_bots()
+        streams = [
+            source
+            for stream in self.selected_streams
+            if isinstance(source := stream.source, ListStream)
+        ]
+        options, on_tick = self.run.options, self.run.shutdown.on_tick
+        with discreet_urllib3():
+            found = Audit(streams, trail, options, window, on_tick).run()
+        return VerifyReport(window, found, {})
+
+    def print_verify(
+        self, written: str, form: str | None, audit: IO[str] | None = None
+    ) -> NoReturn:
         """Print whether vendors agree with themselves; the exit code is 0 if so.
 
         Args:
             written: Of which time, as `2026-03-01/2026-03-08`; empty: see `verify`.
             form: The form of what is printed.
+            audit: An audit trail, which vendors are compared with instead.
 
         Raises:
-            UsageError: It is no time.
+            UsageError: It is no time, or no audit trail.
         """
         from tap_botsessions.reports.render import show  # noqa: PLC0415 -- as well
 
-        report = self.verify(_window(written) if written else None)
+        window = _window(written) if written else None
+        if audit is None:
+            report = self.verify(window)
+        else:
+            try:
+                trail = audit_trail(audit)
+            except ValueError as error:
+                msg = f"--audit: {audit.name}: {error}"
+                raise click.UsageError(msg) from error
+            report = self.audit(trail, window)
         show(report, form)
         sys.exit(0 if report.is_well else 1)
 

@@ -75,6 +75,7 @@ class TapBotsessions(ReportingTap):
         check: bool = False,
         plan: bool = False,
         verify: str | None = None,
+        audit: IO[str] | None = None,
         config: Any = None,
         state: IO[str] | None = None,
         catalog: IO[str] | None = None,
@@ -83,9 +84,10 @@ class TapBotsessions(ReportingTap):
         if about:
             cls.print_about(about_format)
             return
-        if check + plan + (verify is not None) > 1:
-            msg = "--check, --plan and --verify can't be given together"
-            raise click.UsageError(msg)
+        _check_options(
+            check + plan + (verify is not None),
+            lacks_verify=audit is not None and verify is None,
+        )
         cls.print_version(print_fn=cls.logger.info)
         try:
             state_file, given = read_state(state)
@@ -103,7 +105,7 @@ class TapBotsessions(ReportingTap):
         if plan:
             tap.print_plan(about_format)
         if verify is not None:
-            tap.print_verify(verify, about_format)
+            tap.print_verify(verify, about_format, audit)
         try:
             tap.sync()
         except OutputError as error:
@@ -199,6 +201,15 @@ class TapBotsessions(ReportingTap):
                 "range such as 2026-03-01/2026-03-08, and sync nothing.",
             )
         )
+        command.params.append(
+            click.Option(
+                ["--audit"],
+                type=click.File(encoding="utf-8"),
+                metavar="FILE",
+                help="With --verify: compare what vendors have now with the records of "
+                "sync_windows in this file, a line each.",
+            )
+        )
         [form] = [each for each in command.params if each.name == "about_format"]
         form.help = "The form of what --about, --check, --plan and --verify print."
         return command
@@ -221,3 +232,21 @@ class TapBotsessions(ReportingTap):
         except BotError as error:
             raise click.ClickException(str(error)) from error
         ctx.exit()
+
+
+def _check_options(reports: int, *, lacks_verify: bool) -> None:
+    """Check options that exclude or take one another.
+
+    Args:
+        reports: How many reports are asked for.
+        lacks_verify: Whether one is given that takes `--verify`, without that.
+
+    Raises:
+        UsageError: They do not go together.
+    """
+    if reports > 1:
+        msg = "--check, --plan and --verify can't be given together"
+        raise click.UsageError(msg)
+    if lacks_verify:
+        msg = "--audit takes --verify as well"
+        raise click.UsageError(msg)

@@ -41,10 +41,12 @@ class Compared:
     Attributes:
         number: How many sessions, days or records were compared.
         differences: Where they differ.
+        until: Up to when, where that is part of what is said.
     """
 
     number: int
     differences: Sequence[Difference] = field(default_factory=list)
+    until: str | None = None
 
 
 class Comparison(ABC):

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from tap_botsessions.engine.listing import listed
+from tap_botsessions.engine.listing import listed, many
 from tap_botsessions.reports.alike import grouped
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class VerifyReport:
     """What was compared.
 
     Attributes:
-        window: Of which time.
+        window: Of which time; all that was read if not given.
         found: What came of each comparison, bot by bot.
         skipped: What was not compared, and the streams that it takes.
     """
 
-    window: Window
+    window: Window | None
     found: Sequence[Verified]
     skipped: Mapping[str, Sequence[str]]
 
@@ -48,7 +48,7 @@ class VerifyReport:
         """All of it, for machines."""
         return {
             "is_well": self.is_well,
-            "window": str(self.window),
+            "window": str(self.window) if self.window else None,
             "comparisons": [_data(each) for each in self.found],
             "not_compared": [
                 {"comparison": name, "needs": list(needs)}
@@ -60,7 +60,7 @@ class VerifyReport:
         """All of it, for people."""
         groups = grouped(self.found, lambda each: (each.vendor, each.name))
         return Group(
-            Text(f"{self.window}"),
+            Text(str(self.window or "All that was read")),
             *(line for alike in groups.values() for line in _lines(alike)),
             *(
                 Text(f"not compared: {name}; it takes {listed(needs)}", "dim")
@@ -87,6 +87,7 @@ def _data(each: Verified) -> dict[str, Any]:
         "is_well": each.is_well,
         "problem": each.error,
         "compared": compared.number if compared else 0,
+        "until": compared.until if compared else None,
         "differences": [
             {
                 "of": difference.of,
@@ -121,6 +122,12 @@ def _line(each: Verified) -> Text:
     number, differ = each.compared.number, len(each.compared.differences)
     mark, color = ("✓ ", "green") if each.is_well else ("✗ ", "red")
     words = f"{each.bot}: {number:,} compared, {differ} differ"
+    if each.compared.until:
+        but = f", but for {many(differ, 'window')}" if differ else ""
+        words = (
+            f"{each.bot}: what was loaded is what the vendor has, up to "
+            f"{each.compared.until}{but} ({many(number, 'window')})"
+        )
     return Text.assemble((mark, color), words)
 
 

@@ -95,7 +95,7 @@ def tables(server: Server, schema: str) -> Records:
 def hostile(stream: str, record: Message, number: int, text: str) -> Message:
     """A record whose texts are others, in keys, arrays and objects as well."""
     forms = {name: form_of(column) for name, column in columns(stream).items()}
-    texts = {
+    texts: Message = {
         "string": text,
         "strings": [text, "", text],
         "json": {text: text, "nested": [{"a": text}, None]},

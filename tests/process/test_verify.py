@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import pytest
 from simulator import Simulator, World
 from tests.conftest import config_for
 from tests.process.reports import report
+from tests.simulated.test_audit import audited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,3 +65,42 @@ def test_what_is_no_range_is_refused(
     assert told.returncode == 2
     assert f"--verify: {written} is no range" in told.stderr
     assert simulator.requests == []
+
+
+def test_an_audit_trail_is_compared_with_what_is_there_now(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    config = config_for(simulator)
+    synced = audited(simulator)
+    trail = tmp_path / "sync_windows.jsonl"
+    records = [each for name, each in synced.all_records if name == "sync_windows"]
+    trail.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    told = report("--verify", tmp_path, config, f"--audit={trail}")
+    assert told.returncode == 0, told.stderr
+    assert (
+        "201: what was loaded is what the vendor has, up to 2026-03-07" in told.stdout
+    )
+    world = simulator.world
+    world.add_late("avaamo_messages", "201", world.start + timedelta(days=2))
+    told = report("--verify", tmp_path, config, f"--audit={trail}")
+    assert told.returncode == 1
+    assert "up to 2026-03-07T00:00:00Z, but for 1 window (" in " ".join(
+        told.stdout.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "words", "line"),
+    [
+        ("--check", "--audit takes --verify as well", "{}"),
+        ("--verify", "line 1 is no record of sync_windows", "[]"),
+    ],
+)
+def test_an_audit_trail_that_cant_be_used_is_refused(
+    simulator: Simulator, tmp_path: Path, option: str, words: str, line: str
+) -> None:
+    trail = tmp_path / "trail.jsonl"
+    trail.write_text(line)
+    told = report(option, tmp_path, config_for(simulator), f"--audit={trail}")
+    assert told.returncode == 2
+    assert words in told.stderr
