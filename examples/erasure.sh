@@ -31,7 +31,13 @@ kore_sessions bot_id start_time session_id
 "
 
 # SQL is a command with its arguments, hence without quotes.
-run() { { [ -z "${SCHEMA:-}" ] || echo "SET search_path TO $SCHEMA;"; cat; } | $SQL; }
+run() {
+  {
+    echo "SET TimeZone = 'UTC';" # as the columns of targets are
+    [ -z "${SCHEMA:-}" ] || echo "SET search_path TO $SCHEMA;"
+    cat
+  } | $SQL
+}
 
 has() {
   local found

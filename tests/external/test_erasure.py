@@ -5,29 +5,30 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from typing_extensions import override
 
-from demo.postgres import run_postgres
+from demo.postgres import find_binaries, run_postgres
 from demo.run import SCHEMA, target_config
 from simulator import Rule, Simulator, World
 from simulator.faults import status, wrong_total
 from tests.conftest import Synced, end_of
 from tests.external.test_audit import load
 from tests.pins import environment
+from tests.readme import blocks
 from tests.simulated.test_audit import audited
 from tests.truth import KEYS, STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from demo.postgres import Server
 
@@ -36,24 +37,12 @@ SCRIPT = ROOT / "examples" / "erasure.sh"
 DAY = timedelta(days=1)
 DAYS = 10
 
-PSQL = """
-import sys, psycopg
-with psycopg.connect(sys.argv[1], autocommit=True) as connection:
-    cursor = connection.execute(sys.stdin.read())
-    while True:
-        if cursor.description:
-            for row in cursor:
-                print(*row, sep="|")
-        if not cursor.nextset():
-            break
-"""
-"""What psql does: the demo's PostgreSQL comes without it."""
-
 
 class Warehouse(ABC):
     """A warehouse that has rows upserted, with the metadata of the SDK's targets."""
 
     sql: str
+    environment: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def load(self, synced: Synced) -> None:
@@ -63,11 +52,20 @@ class Warehouse(ABC):
     def keys(self, stream: str) -> set[tuple[str, ...]]:
         """The keys of the rows of a table."""
 
+    @abstractmethod
+    def marked_at(self) -> datetime:
+        """When the latest of the messages was marked."""
+
     def erase(self, action: str = "delete") -> str:
         """Run the script."""
+        command = [str(SCRIPT), action]
+        if action == "delete" and self.environment:
+            [documented] = blocks("Erasures", "bash")
+            command = ["/usr/bin/env", "bash", "-c", documented]
         done = subprocess.run(  # noqa: S603 -- the script
-            [SCRIPT, action],
-            env={**os.environ, "SQL": self.sql, "SCHEMA": SCHEMA},
+            command,
+            cwd=ROOT,
+            env={**os.environ, "SQL": self.sql, "SCHEMA": SCHEMA, **self.environment},
             capture_output=True,
             text=True,
             check=False,
@@ -81,13 +79,14 @@ class Postgres(Warehouse):
 
     def __init__(self, folder: Path, server: Server) -> None:
         """Prepare to load."""
-        program = folder / "psql.py"
-        program.write_text(PSQL)
-        self.sql = f"{folder}/psql"
-        (folder / "psql").write_text(
-            f'#!/bin/sh\nexec {sys.executable} {program} "{server.dsn}"\n'
+        url = (
+            f"postgresql://{server.user}@{server.host}:{server.port}/{server.database}"
         )
-        (folder / "psql").chmod(0o755)
+        self.sql = f"psql -XqAt -v ON_ERROR_STOP=1 {url}"
+        self.environment = {
+            "PATH": f"{find_binaries()}:{os.environ['PATH']}",
+            "DATABASE_URL": url,
+        }
         self._server = server
         self._config = folder / "config.json"
         config = {**target_config(server), "add_record_metadata": True}
@@ -103,6 +102,13 @@ class Postgres(Warehouse):
         query = f"SELECT {columns} FROM {SCHEMA}.{stream}"  # noqa: S608 -- names
         with psycopg.connect(self._server.dsn) as connection:
             return set(connection.execute(query).fetchall())
+
+    @override
+    def marked_at(self) -> datetime:
+        query = f"SELECT max(deleted_at) FROM {SCHEMA}.avaamo_messages"  # noqa: S608
+        with psycopg.connect(self._server.dsn) as connection:
+            [(instant,)] = connection.execute(query).fetchall()
+        return datetime.fromisoformat(str(instant)).replace(tzinfo=UTC)
 
 
 class DuckDb(Warehouse):
@@ -159,6 +165,11 @@ class DuckDb(Warehouse):
         shown = self._run(f"SELECT {columns} FROM {stream}")  # noqa: S608 -- names
         return {tuple(line.split("|")) for line in shown.splitlines()}
 
+    @override
+    def marked_at(self) -> datetime:
+        shown = self._run("SELECT max(deleted_at) FROM avaamo_messages")
+        return datetime.fromisoformat(shown.strip()).replace(tzinfo=UTC)
+
 
 @pytest.fixture(params=["postgres", "duckdb"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
@@ -166,7 +177,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wareho
     if request.param == "duckdb":
         yield DuckDb(tmp_path)
         return
-    with run_postgres("UTC") as server:
+    with run_postgres("Asia/Tokyo") as server:
         yield Postgres(tmp_path, server)
 
 
@@ -211,6 +222,7 @@ def test_what_is_erased_is_listed_marked_and_deleted(warehouse: Warehouse) -> No
         for stream in ERASED:
             assert f"{stream}: 2 gone" in warehouse.erase("list")
         assert "avaamo_messages: 2 marked" in warehouse.erase("mark")
+        assert abs(warehouse.marked_at() - datetime.now(UTC)) < timedelta(minutes=5)
         assert "avaamo_messages: 0 marked" in warehouse.erase("mark")
         assert whole["kore_sessions"] <= warehouse.keys("kore_sessions")
         said = warehouse.erase("delete")
