@@ -10,11 +10,13 @@
 #
 # SQL is a command that reads SQL from standard input, such as psql or duckdb.
 # SCHEMA is where the tables are, if they are not where that command looks first.
-# WEEK is an interval in the warehouse's own words; BigQuery's is INTERVAL 7 DAY.
+# WEEK and HOUR are intervals in the warehouse's own words; BigQuery's are INTERVAL 7 DAY
+# and INTERVAL 1 HOUR.
 set -euo pipefail
 
 action=${1:-list}
 week=${WEEK:-"INTERVAL '7' DAY"}
+hour=${HOUR:-"INTERVAL '1' HOUR"}
 template="$(dirname "$0")/erasure.sql"
 
 # The table, its column with the bot, its column with the time, and the rest of its key.
@@ -50,12 +52,16 @@ has sync_windows || { echo "$0: there is no table sync_windows; select that stre
 
 while read -r stream bot at key; do
   if [ -z "$stream" ] || ! has "$stream"; then continue; fi
-  same="$stream.$bot = g.$bot"
-  for column in $key; do same+=" AND $stream.$column = g.$column"; done
+  same="$stream.$bot = g.$bot" newer="newer.$bot = r.$bot"
+  for column in $key; do
+    same+=" AND $stream.$column = g.$column"
+    newer+=" AND newer.$column = r.$column"
+  done
   gone="EXISTS (SELECT 1 FROM ${stream}_gone g WHERE $same)"
   {
     echo "BEGIN;"
-    sed "/^--/d; s/@stream@/$stream/g; s/@bot@/$bot/g; s/@at@/$at/g; s/@week@/$week/g" "$template"
+    sed "/^--/d; s/@stream@/$stream/g; s/@bot@/$bot/g; s/@at@/$at/g; s/@week@/$week/g; \
+      s/@hour@/$hour/g; s/@same@/$newer/g" "$template"
     case $action in
       list)
         echo "SELECT '$stream: ' || COUNT(*) || ' gone' FROM ${stream}_gone;"

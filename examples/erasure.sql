@@ -1,9 +1,11 @@
 -- What is gone from the vendor and still in the warehouse, of one table. erasure.sh puts
 -- the names in: @stream@ is the table, @bot@ and @at@ are its columns with the bot and
--- the time of a record, and @week@ is an interval in the warehouse's own words.
+-- the time of a record, @same@ says that two rows, r and newer, are of one record, and
+-- @week@ and @hour@ are intervals in the warehouse's own words.
 --
 -- A window of sync_windows that was read whole, and all of whose records are loaded, has
--- all that the vendor has. What was extracted before that and was not since is gone.
+-- all that the vendor has. What was extracted before that and was not since is gone: an
+-- hour before, as the clocks of two machines that run the tap may differ.
 
 CREATE OR REPLACE VIEW @stream@_whole AS
 SELECT w.bot, w.window_start, w.window_end, w.begun_at, w.rows_emitted
@@ -29,5 +31,9 @@ SELECT r.* FROM @stream@ r
 WHERE EXISTS (
   SELECT 1 FROM @stream@_whole w
   WHERE w.bot = r.@bot@ AND r.@at@ >= w.window_start AND r.@at@ < w.window_end
-    AND r._sdc_extracted_at < w.begun_at
+    AND r._sdc_extracted_at < w.begun_at - @hour@
+    AND NOT EXISTS (
+      SELECT 1 FROM @stream@ newer
+      WHERE @same@ AND newer._sdc_extracted_at >= w.begun_at - @hour@
+    )
 );
