@@ -44,6 +44,9 @@ PINS = {
 }
 """What each peer's environment is made of."""
 
+_SWEPT = 36_500
+"""Days: all that is read is counted for later sweeps, as it is in daily use."""
+
 _ENVIRONMENT = {"no_proxy": "127.0.0.1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
 _RECORD = re.compile(rb'"(?:message_uuid|message_id|_id)": ?"[0-9a-f]{8}-|^\d+$')
 
@@ -153,6 +156,7 @@ class Runner:
             "end_date": END.isoformat(),
             "max_concurrent_requests": workers,
             "window_days": served.window_days,
+            "sweep_days": _SWEPT,
         }
         return self._file("tap", settings)
 
@@ -167,6 +171,7 @@ class Runner:
             "start_date": served.start.isoformat(),
             "end_date": END.isoformat(),
             "max_concurrent_requests": workers,
+            "sweep_days": _SWEPT,
         }
         return self._file("kore_tap", settings)
 
