@@ -24,9 +24,12 @@ from tap_botsessions.engine.parts import (
 from tap_botsessions.engine.windows import Window, parse_instant, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _SECOND = timedelta(seconds=1)
+
+_MOST_TIMES = 50_000
+"""Records of a bot whose times are kept in memory, so that the day can be divided."""
 
 FROM, DAYS = "from", "days"
 """Their places in the state of a sweep."""
@@ -96,10 +99,8 @@ class CountedDays:
             for left in each.clipped(early)
             if each.window.end > oldest
         ]
-        self._parts = [
-            *by_days(settled),
-            *(left for each in self._parts for left in each.clipped(late)),
-        ]
+        dividable = [left for each in self._parts for left in each.clipped(late)]
+        self._parts = [*by_days(settled), *_with_few_times(dividable)]
 
     def forget(self, window: Window) -> None:
         """Have what touches a window read again."""
@@ -162,6 +163,20 @@ class CountedDays:
                 parts.append(Part(Window(part.window.end, following.window.start)))
             parts.append(following)
         self._parts = parts
+
+
+def _with_few_times(parts: Sequence[Part]) -> list[Part]:
+    """The same; of many records, the times of the earliest take memory for nothing.
+
+    Where the next run begins within a part that can't be divided, the next sweep reads
+    that part again.
+    """
+    kept: list[Part] = []
+    number = 0
+    for part in reversed(parts):
+        number += part.count or 0
+        kept.insert(0, part if number <= _MOST_TIMES else replace(part, times=None))
+    return kept
 
 
 def _encoded(part: Part) -> int | list[int | str | None]:

@@ -123,3 +123,15 @@ def test_a_month_takes_some_hundred_bytes_in_the_state() -> None:
         counted.note(window, within(times, window), 0)
     counted.settle(START + 30 * DAY, START)
     assert len(json.dumps(counted.to_state(START + 30 * DAY))) < 250
+
+
+def test_the_times_of_many_records_are_not_kept() -> None:
+    counted = CountedDays({})
+    times = [START + number * SECOND for number in range(86_400)]
+    counted.note(days(0, 1), times, 0)
+    counted.settle(START, START)
+    assert all(part.times is None for part in counted.close(START + DAY))
+    counted.settle(START + 0.5 * DAY, START)
+    assert counted.unread == [days(0, 0.5), days(0.5, 1)]
+    counted.note(days(0, 1), times, 0)
+    assert not counted.unread
