@@ -119,6 +119,7 @@ def test_machines_are_told_all_of_it(simulator: Simulator, tmp_path: Path) -> No
         "is_counted": True,
         "by_id": 0,
         "gaps": [],
+        "sweep_requests": 0,
         "requests": 4,
         "seconds": 0,
         "problem": None,
